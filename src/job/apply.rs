@@ -1,0 +1,455 @@
+//! The one door through which a job changes.
+
+use std::{ops::Deref, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use super::policy::Verdict;
+use super::record::{Answer, Cancel, Exit, Page, PageEnd, Process, Record, Report, TreeEnd};
+use super::{
+    BootTime, Event, ExitStatus, Fact, LaunchFailure, LostCause, Now, Phase, Reason, ReportStatus, Spec, Status,
+    TaskId, Timeout,
+};
+
+/// The record of a task's execution at one revision. Read it as a [`Record`]; change it through [`Job::apply`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Job(Record);
+
+/// What is known when a job is accepted.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// Its name.
+    pub id: TaskId,
+    /// What was asked for.
+    pub spec: Spec,
+    /// The machine that will run it.
+    pub host: String,
+    /// That machine's boot.
+    pub boot_id: String,
+}
+
+/// What an event did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Applied {
+    /// The job after it, one revision on.
+    Changed(Job),
+    /// Nothing: it was known, or it no longer matters.
+    Unchanged,
+    /// It cannot be true of this job.
+    Refused(Refusal),
+}
+
+/// Why an event cannot be true of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Its browser has not been started.
+    #[error("the task's browser has not been started yet")]
+    NotLaunched,
+    /// Its browser has been started.
+    #[error("the task's browser has been started already")]
+    AlreadyLaunched,
+    /// Another report was given.
+    #[error("another report was already given")]
+    AnotherReport,
+    /// The job ended before.
+    #[error("the task has ended before this could happen")]
+    Over,
+}
+
+impl Deref for Job {
+    type Target = Record;
+
+    fn deref(&self) -> &Record {
+        &self.0
+    }
+}
+
+impl Job {
+    /// The first revision: CREATED.
+    #[must_use]
+    pub fn accept(accepted: Accepted, now: Now) -> Self {
+        Self(Record {
+            id: accepted.id,
+            spec: Arc::new(accepted.spec),
+            host: accepted.host,
+            boot_id: accepted.boot_id,
+            revision: 1,
+            status: Status::Created,
+            reason: Reason::Accepted,
+            message: String::new(),
+            created_at: now.wall,
+            queued_at: now.boot,
+            updated_at: now.wall,
+            started_at: None,
+            finished_at: None,
+            attempt: 1,
+            process: None,
+            answer: None,
+            page: None,
+            net_error: None,
+            page_end: None,
+            report: None,
+            matched_rule: None,
+            cancel: None,
+            exit: None,
+            tree_end: None,
+            tree_lost: false,
+        })
+    }
+
+    /// Applies one event. Pure: the job itself stays as it is; `now` is when the fact was learnt.
+    #[must_use]
+    pub fn apply(&self, event: &Event, now: Now) -> Applied {
+        let step = Step { job: &self.0, now, phase: self.status.phase() };
+        match &event.fact {
+            Fact::Requeued => step.requeued(),
+            Fact::Launched(process) => step.launched(process),
+            Fact::LaunchFailed { failure, message } => step.launch_failed(*failure, message),
+            Fact::BrowserAnswered { version } => step.browser_answered(version),
+            Fact::PageCommitted { url, http_status } => step.page_committed(url, *http_status),
+            Fact::NavigationFailed { net_error } => step.navigation_failed(net_error),
+            Fact::PageClosed => step.page_closed(),
+            Fact::PageCrashed { status, out_of_memory } => step.page_crashed(status, *out_of_memory),
+            Fact::Reported { status, message, result } => step.reported(*status, message, result.as_deref()),
+            Fact::RuleMatched { rule, success } => step.rule_matched(rule, *success),
+            Fact::Exited { status, output_tail, tree } => step.exited(*status, output_tail, *tree),
+            Fact::TreeEmptied(tree) => step.tree_emptied(*tree),
+            Fact::CancelAsked { launched } => step.cancel_asked(*launched),
+            Fact::DeadlinePassed { timeout, launched } => step.deadline_passed(*timeout, *launched),
+            Fact::Lost(cause) => step.lost(*cause),
+        }
+    }
+}
+
+/// One event meeting one job. Each method lists all four phases, so every pair is decided on purpose.
+struct Step<'a> {
+    job: &'a Record,
+    now: Now,
+    phase: Phase,
+}
+
+impl Step<'_> {
+    fn requeued(&self) -> Applied {
+        match self.phase {
+            Phase::Waiting if self.job.attempt == 1 => self.change(|job| {
+                job.attempt = 2;
+                job.reason = Reason::Requeued;
+                job.message = "the service restarted before the browser was let go; starting it anew".to_owned();
+                job.queued_at = self.now.boot;
+            }),
+            Phase::Waiting => Applied::Unchanged,
+            Phase::Running | Phase::Stopping => Applied::Refused(Refusal::AlreadyLaunched),
+            Phase::Over => Applied::Refused(Refusal::Over),
+        }
+    }
+
+    fn launched(&self, process: &Process) -> Applied {
+        match self.phase {
+            Phase::Waiting => self.change(|job| {
+                job.status = Status::Running;
+                job.reason = Reason::Launched;
+                job.message = format!("{} is up", job.spec.browser);
+                job.started_at = Some(self.wall());
+                job.process = Some(process.clone());
+            }),
+            Phase::Running | Phase::Stopping | Phase::Over if self.job.process.as_ref() == Some(process) => {
+                Applied::Unchanged
+            }
+            Phase::Stopping if self.job.process.is_none() => self.change(|job| {
+                job.started_at = Some(self.wall());
+                job.process = Some(process.clone());
+            }),
+            Phase::Running | Phase::Stopping => Applied::Refused(Refusal::AlreadyLaunched),
+            Phase::Over => Applied::Refused(Refusal::Over),
+        }
+    }
+
+    fn launch_failed(&self, failure: LaunchFailure, message: &str) -> Applied {
+        let reason = match failure {
+            LaunchFailure::Refused => Reason::LaunchFailed,
+            LaunchFailure::ProfileHeld => Reason::ProfileInUse,
+        };
+        match self.phase {
+            Phase::Waiting => self.change(|job| self.end(job, Verdict::failed(reason, message))),
+            // Told to stop while the launch was under way: nothing came of it, so nothing is left.
+            Phase::Stopping if self.job.process.is_none() => self.change(|job| self.end_stopped(job)),
+            Phase::Running | Phase::Stopping => Applied::Refused(Refusal::AlreadyLaunched),
+            Phase::Over => Applied::Unchanged,
+        }
+    }
+
+    fn browser_answered(&self, version: &str) -> Applied {
+        match self.phase {
+            Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
+            Phase::Running | Phase::Stopping if self.job.answer.is_none() => self.change(|job| {
+                job.message = format!("{version} answers");
+                job.answer = Some(Answer { version: version.to_owned(), at: self.boot() });
+            }),
+            Phase::Running | Phase::Stopping | Phase::Over => Applied::Unchanged,
+        }
+    }
+
+    fn page_committed(&self, url: &str, http_status: Option<u16>) -> Applied {
+        let page = Page { url: url.to_owned(), http_status };
+        let failed = http_status.filter(|status| *status >= 400 && self.job.spec.fail_on_http_error);
+        match self.phase {
+            Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
+            Phase::Running | Phase::Stopping | Phase::Over if self.job.page.is_some() => Applied::Unchanged,
+            Phase::Running => self.change(|job| {
+                job.message = match http_status {
+                    Some(status) => format!("the page is there (HTTP {status})"),
+                    None => "the page is there".to_owned(),
+                };
+                let verdict = failed.and_then(|status| {
+                    self.job.page_failure(Verdict::failed(Reason::HttpError, format!("HTTP {status} for {url}")))
+                });
+                self.decide(job, verdict);
+                job.page = Some(page);
+            }),
+            Phase::Stopping | Phase::Over => self.change(|job| job.page = Some(page)),
+        }
+    }
+
+    fn navigation_failed(&self, net_error: &str) -> Applied {
+        match self.phase {
+            Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
+            Phase::Running | Phase::Stopping | Phase::Over
+                if self.job.net_error.is_some() || self.job.page.is_some() =>
+            {
+                Applied::Unchanged
+            }
+            Phase::Running => self.change(|job| {
+                let message = format!("{net_error} for {}", job.spec.url.as_str());
+                self.decide(job, self.job.page_failure(Verdict::failed(Reason::NavigationFailed, message)));
+                job.net_error = Some(net_error.to_owned());
+            }),
+            Phase::Stopping | Phase::Over => self.change(|job| job.net_error = Some(net_error.to_owned())),
+        }
+    }
+
+    fn page_closed(&self) -> Applied {
+        self.page_ended(PageEnd::Closed, || {
+            self.job.page_verdict(Verdict::done(Reason::PageClosed, "the page was closed"))
+        })
+    }
+
+    fn page_crashed(&self, status: &str, out_of_memory: bool) -> Applied {
+        self.page_ended(PageEnd::Crashed(status.to_owned()), || {
+            let verdict = if out_of_memory {
+                Verdict::failed(Reason::OutOfMemory, "the page ran out of memory")
+            } else {
+                Verdict::failed(Reason::PageCrashed, format!("the page's process ended: {status}"))
+            };
+            self.job.page_failure(verdict)
+        })
+    }
+
+    fn page_ended(&self, end: PageEnd, verdict: impl FnOnce() -> Option<Verdict>) -> Applied {
+        match self.phase {
+            Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
+            Phase::Running | Phase::Stopping | Phase::Over if self.job.page_end.is_some() => Applied::Unchanged,
+            Phase::Running => self.change(|job| {
+                self.decide(job, verdict());
+                job.page_end = Some(end);
+            }),
+            Phase::Stopping | Phase::Over => self.change(|job| job.page_end = Some(end)),
+        }
+    }
+
+    fn reported(&self, status: ReportStatus, message: &str, result: Option<&str>) -> Applied {
+        if let Some(known) = &self.job.report {
+            let same = known.status == status && known.message == message && known.result.as_deref() == result;
+            return if same { Applied::Unchanged } else { Applied::Refused(Refusal::AnotherReport) };
+        }
+        let report = Report { status, message: message.to_owned(), result: result.map(str::to_owned), at: self.wall() };
+        match self.phase {
+            Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
+            Phase::Running => self.change(|job| {
+                self.decide(job, self.job.report_verdict(status, message));
+                job.report = Some(report);
+            }),
+            Phase::Stopping | Phase::Over => self.change(|job| job.report = Some(report)),
+        }
+    }
+
+    fn rule_matched(&self, rule: &str, success: bool) -> Applied {
+        match self.phase {
+            Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
+            Phase::Running | Phase::Stopping | Phase::Over if self.job.matched_rule.is_some() => Applied::Unchanged,
+            Phase::Running => self.change(|job| {
+                let message = format!("the rule {rule:?} matched");
+                let verdict = if success {
+                    self.job.page_verdict(Verdict::done(Reason::RuleMatched, message))
+                } else {
+                    self.job.page_failure(Verdict::failed(Reason::RuleMatched, message))
+                };
+                self.decide(job, verdict);
+                job.matched_rule = Some(rule.to_owned());
+            }),
+            Phase::Stopping | Phase::Over => self.change(|job| job.matched_rule = Some(rule.to_owned())),
+        }
+    }
+
+    fn exited(&self, status: ExitStatus, output_tail: &str, tree: Option<TreeEnd>) -> Applied {
+        let exit = Exit { status, at: self.wall() };
+        match self.phase {
+            Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
+            Phase::Running | Phase::Stopping | Phase::Over if self.job.exit.is_some() => Applied::Unchanged,
+            Phase::Running => self.change(|job| {
+                self.decide(job, Some(self.job.exit_verdict(&exit, output_tail)));
+                job.exit = Some(exit);
+                job.tree_end = tree;
+            }),
+            Phase::Stopping => self.change(|job| {
+                job.exit = Some(exit);
+                job.tree_end = tree;
+                if tree.is_some() {
+                    self.end_stopped(job);
+                }
+            }),
+            // Nothing that a lost job is told later can be trusted to be its own.
+            Phase::Over if self.job.tree_lost => Applied::Unchanged,
+            Phase::Over => self.change(|job| {
+                job.exit = Some(exit);
+                job.tree_end = tree;
+            }),
+        }
+    }
+
+    fn tree_emptied(&self, tree: TreeEnd) -> Applied {
+        match self.phase {
+            Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
+            Phase::Running | Phase::Stopping | Phase::Over if self.job.tree_end.is_some() => Applied::Unchanged,
+            Phase::Running => Applied::Refused(Refusal::NotLaunched),
+            Phase::Stopping => self.change(|job| {
+                job.tree_end = Some(tree);
+                self.end_stopped(job);
+            }),
+            Phase::Over if self.job.tree_lost => Applied::Unchanged,
+            Phase::Over => self.change(|job| job.tree_end = Some(tree)),
+        }
+    }
+
+    fn cancel_asked(&self, launched: bool) -> Applied {
+        let cancel = Cancel { at: self.wall() };
+        match self.phase {
+            Phase::Waiting if launched => self.change(|job| {
+                job.status = Status::Stopping;
+                job.reason = Reason::CancelRequested;
+                job.message = "cancelled while the browser was starting".to_owned();
+                job.cancel = Some(cancel);
+            }),
+            Phase::Waiting => self.change(|job| {
+                job.cancel = Some(cancel);
+                self.end(
+                    job,
+                    Verdict {
+                        status: Status::Cancelled,
+                        reason: Reason::CancelRequested,
+                        message: "cancelled before its browser was started".to_owned(),
+                    },
+                );
+            }),
+            Phase::Running => self.change(|job| {
+                job.status = Status::Stopping;
+                job.reason = Reason::CancelRequested;
+                job.message = "cancelled; ending its browser".to_owned();
+                job.cancel = Some(cancel);
+            }),
+            Phase::Stopping if self.job.cancel.is_none() => self.change(|job| job.cancel = Some(cancel)),
+            Phase::Stopping | Phase::Over => Applied::Unchanged,
+        }
+    }
+
+    fn deadline_passed(&self, timeout: Timeout, launched: bool) -> Applied {
+        match self.phase {
+            Phase::Waiting if launched => self.change(|job| {
+                job.status = Status::Stopping;
+                job.reason = timeout.reason();
+                job.message = "timed out; ending its browser".to_owned();
+            }),
+            Phase::Waiting => self.change(|job| {
+                self.end(
+                    job,
+                    Verdict { status: Status::TimedOut, reason: timeout.reason(), message: timeout_message(timeout) },
+                );
+            }),
+            Phase::Running => self.change(|job| {
+                job.status = Status::Stopping;
+                job.reason = timeout.reason();
+                job.message = timeout_message(timeout);
+            }),
+            Phase::Stopping | Phase::Over => Applied::Unchanged,
+        }
+    }
+
+    fn lost(&self, cause: LostCause) -> Applied {
+        let (reason, message) = match cause {
+            LostCause::ServiceRestarted => {
+                (Reason::ServiceRestarted, "the service restarted, and no process can be proven to be this task's")
+            }
+            LostCause::HostRestarted => (Reason::HostRestarted, "the machine restarted meanwhile"),
+            LostCause::ShimDied => (Reason::ShimDied, "the process that watched the browser died without leaving word"),
+        };
+        match self.phase {
+            Phase::Waiting | Phase::Running | Phase::Stopping => self.change(|job| {
+                self.end(job, Verdict { status: Status::Lost, reason, message: message.to_owned() });
+                job.tree_lost = true;
+            }),
+            // The end was known already; what is lost is only the word that its tree is gone.
+            Phase::Over if !self.job.is_settled() => self.change(|job| job.tree_lost = true),
+            Phase::Over => Applied::Unchanged,
+        }
+    }
+
+    /// Makes the next revision. The only place that counts it and moves `updated_at`.
+    fn change(&self, edit: impl FnOnce(&mut Record)) -> Applied {
+        let mut next = self.job.clone();
+        edit(&mut next);
+        next.revision += 1;
+        next.updated_at = self.wall();
+        Applied::Changed(Job(next))
+    }
+
+    fn decide(&self, job: &mut Record, verdict: Option<Verdict>) {
+        if let Some(verdict) = verdict {
+            self.end(job, verdict);
+        }
+    }
+
+    fn end(&self, job: &mut Record, verdict: Verdict) {
+        job.status = verdict.status;
+        job.reason = verdict.reason;
+        job.message = verdict.message;
+        job.finished_at = Some(self.wall());
+    }
+
+    /// STOPPING becomes what it was stopped for; its reason stays.
+    fn end_stopped(&self, job: &mut Record) {
+        let cancelled = job.reason == Reason::CancelRequested;
+        job.status = if cancelled { Status::Cancelled } else { Status::TimedOut };
+        job.finished_at = Some(self.wall());
+    }
+
+    /// Wall time never runs backwards within a job, whatever the clock does.
+    fn wall(&self) -> super::WallTime {
+        self.now.wall.max(self.job.updated_at)
+    }
+
+    fn boot(&self) -> BootTime {
+        self.now.boot
+    }
+}
+
+fn timeout_message(timeout: Timeout) -> String {
+    match timeout {
+        Timeout::Queue => "no slot came free within its queue timeout",
+        Timeout::Launch => "the browser did not come up within its launch timeout",
+        Timeout::Navigation => "the document did not arrive within its navigation timeout",
+        Timeout::Run => "the task ran longer than its run timeout",
+        Timeout::Idle => "the page gave no sign of life within its idle timeout",
+        Timeout::ServiceAway => "the browser was left without a service for too long",
+    }
+    .to_owned()
+}

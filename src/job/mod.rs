@@ -1,0 +1,55 @@
+//! The core: what a job is, and what each fact does to it.
+//!
+//! ```text
+//!            accepted
+//!               |
+//!            CREATED ----------- launch failed ----------> FAILED
+//!               |    \---------- cancelled before GO ----> CANCELLED
+//!               |     \--------- timed out before GO ----> TIMED_OUT
+//!            launched
+//!               |
+//!            RUNNING --- report, page, rule, exit -------> DONE | FAILED
+//!               |
+//!        cancel or timeout
+//!               |
+//!            STOPPING -- the process tree is empty ------> CANCELLED | TIMED_OUT
+//!
+//!       any of the three --- no longer provably ours ----> LOST
+//! ```
+//!
+//! [`Job::apply`] is the only door through which a job changes. It is pure: no
+//! clock, no I/O, no async; the time comes in as an argument.
+//!
+//! Invariants, each of them a property test:
+//! * A terminal status is final.
+//! * Revisions count 1, 2, 3 … without holes.
+//! * Timestamps never run backwards within a job.
+//! * The first decisive fact gives the status; later facts are kept, each once.
+//! * The same event twice changes nothing.
+//!
+//! What this module does not know: processes, browsers, storage, the wire.
+
+mod apply;
+mod event;
+mod id;
+mod policy;
+mod record;
+mod spec;
+mod status;
+mod time;
+mod url;
+
+pub use apply::{Accepted, Applied, Job, Refusal};
+pub use event::{Event, EventId, Fact, LaunchFailure, LostCause};
+pub use id::{TaskId, TaskIdError};
+pub use policy::{Deadline, Timeout};
+pub use record::{
+    Answer, Cancel, Exit, ExitStatus, Page, PageEnd, Process, Record, Report, ReportStatus, StopStep, TreeEnd,
+};
+pub use spec::{AfterFinish, Completion, Profile, Spec, Tier, Timeouts};
+pub use status::{Phase, Reason, Status};
+pub use time::{BootTime, Now, WallTime};
+pub use url::{TaskUrl, UrlError};
+
+#[cfg(test)]
+mod tests;

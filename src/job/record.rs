@@ -1,0 +1,192 @@
+//! What is known of a job: each fact in a slot that is filled once.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BootTime, Reason, Spec, Status, TaskId, WallTime};
+
+/// What is known of a job at one revision. Read through [`super::Job`], changed only by its `apply`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Which task.
+    pub id: TaskId,
+    /// What was asked for.
+    pub spec: Arc<Spec>,
+    /// The machine that runs it.
+    pub host: String,
+    /// That machine's boot; times since boot mean nothing in another one.
+    pub boot_id: String,
+    /// 1, 2, 3 … without holes.
+    pub revision: u64,
+    /// Where it stands.
+    pub status: Status,
+    /// Why it stands there.
+    pub reason: Reason,
+    /// The same for a person; empty when the reason says it all.
+    pub message: String,
+    /// When it was accepted.
+    pub created_at: WallTime,
+    /// When it began to wait for a slot, on the boot clock.
+    pub queued_at: BootTime,
+    /// When this revision was made.
+    pub updated_at: WallTime,
+    /// When its browser came up.
+    pub started_at: Option<WallTime>,
+    /// When its status became terminal.
+    pub finished_at: Option<WallTime>,
+    /// 1 for the first start, 2 for the one after a restart of the service.
+    pub attempt: u32,
+    /// The browser process.
+    pub process: Option<Process>,
+    /// The browser's first answer.
+    pub answer: Option<Answer>,
+    /// The task's document.
+    pub page: Option<Page>,
+    /// Why the document could not be fetched.
+    pub net_error: Option<String>,
+    /// How the page ended.
+    pub page_end: Option<PageEnd>,
+    /// The report of its end.
+    pub report: Option<Report>,
+    /// The name of the rule that matched.
+    pub matched_rule: Option<String>,
+    /// That somebody asked to cancel.
+    pub cancel: Option<Cancel>,
+    /// How the browser process ended.
+    pub exit: Option<Exit>,
+    /// That nothing of the process tree is left.
+    pub tree_end: Option<TreeEnd>,
+    /// The process tree can no longer be told apart from strangers: nothing more will be learnt of it.
+    pub tree_lost: bool,
+}
+
+/// A browser process, named so that it cannot be mistaken for another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its process id.
+    pub pid: u32,
+    /// Its start time in clock ticks since boot: with the pid and the boot, its identity.
+    pub start_ticks: u64,
+    /// When its job left the queue.
+    pub dequeued_at: BootTime,
+    /// When it came up.
+    pub up_at: BootTime,
+}
+
+/// The browser's first answer over its pipe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Product and version in the browser's own words.
+    pub version: String,
+    /// When it came.
+    pub at: BootTime,
+}
+
+/// The task's document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// Where it came from, after redirects.
+    pub url: String,
+    /// Its HTTP status; none when it did not come over HTTP.
+    pub http_status: Option<u16>,
+}
+
+/// How a page ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PageEnd {
+    /// Closed by a person or a script.
+    Closed,
+    /// Its renderer died; the browser's word for how.
+    Crashed(String),
+}
+
+/// What a page can report of its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReportStatus {
+    /// It succeeded.
+    Done,
+    /// It did not.
+    Failed,
+}
+
+/// A report of the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// What was reported.
+    pub status: ReportStatus,
+    /// What it says to people; may be empty.
+    pub message: String,
+    /// JSON text; none when it gave none.
+    pub result: Option<String>,
+    /// When it came.
+    pub at: WallTime,
+}
+
+/// That somebody asked to cancel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancel {
+    /// When.
+    pub at: WallTime,
+}
+
+/// How a process ended, in the words of the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ExitStatus {
+    /// By itself, with this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// The end of the browser process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// How.
+    pub status: ExitStatus,
+    /// When it was learnt.
+    pub at: WallTime,
+}
+
+/// How far the stop had to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum StopStep {
+    /// Nothing was done to it.
+    ByItself,
+    /// It was asked over its pipe, or its pipe was closed.
+    Closed,
+    /// It was sent SIGTERM.
+    Terminated,
+    /// It, or some of its children, were killed.
+    Killed,
+}
+
+/// The proof that nothing of a process tree is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeEnd {
+    /// The furthest step that was needed.
+    pub step: StopStep,
+    /// How many processes had to be killed.
+    pub killed: u32,
+}
+
+impl Record {
+    /// True while its browser process is known to live.
+    #[must_use]
+    pub fn is_process_alive(&self) -> bool {
+        self.process.is_some() && self.exit.is_none() && self.tree_end.is_none() && !self.tree_lost
+    }
+
+    /// True once nothing more can happen to it by itself: it is over, and nothing of its process tree is left.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let gone = self.process.is_none() || self.tree_end.is_some() || self.tree_lost;
+        self.status.is_terminal() && gone
+    }
+
+    /// When it may be forgotten; none while it is live.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<WallTime> {
+        self.finished_at.map(|at| at.saturating_add(self.spec.retention))
+    }
+}

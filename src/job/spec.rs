@@ -1,0 +1,91 @@
+//! What was asked for: fixed when the job is accepted, never changed after.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::TaskUrl;
+
+/// Everything that was asked for, with every default already filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    /// What to open.
+    pub url: TaskUrl,
+    /// The name of the browser that was chosen for it.
+    pub browser: String,
+    /// What the browser can be asked.
+    pub tier: Tier,
+    /// Without a window.
+    pub headless: bool,
+    /// Whose cookies and logins.
+    pub profile: Profile,
+    /// Which facts end the task.
+    pub completion: Completion,
+    /// An HTTP status of 400 and above is a failure.
+    pub fail_on_http_error: bool,
+    /// Origins whose pages may report through the binding; the URL's own by default.
+    pub callback_origins: Vec<String>,
+    /// The five timeouts.
+    pub timeouts: Timeouts,
+    /// How long a browser may take to leave by itself before it is killed.
+    pub grace: Duration,
+    /// What becomes of the browser when the task is over.
+    pub after_finish: AfterFinish,
+    /// How long the job is kept after its end.
+    pub retention: Duration,
+    /// The caller's own marks.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What a browser can be asked, beside being started and ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tier {
+    /// It answers over its debugging pipe: page facts are known.
+    Managed,
+    /// Only its exit is known.
+    ExitOnly,
+}
+
+/// Whose cookies and logins a browser starts with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Profile {
+    /// A new one, gone with the job.
+    Ephemeral,
+    /// One that is kept under this name; one job at a time.
+    Named(String),
+}
+
+/// Which facts end a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Completion {
+    /// The first of a report, the page's end, and, where there are no page facts, the exit.
+    Any,
+    /// As `Any`, but an end without a report is a failure.
+    RequireReport,
+    /// Only the exit of the process.
+    ProcessExit,
+}
+
+/// What becomes of the browser when its task is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AfterFinish {
+    /// It is closed.
+    Close,
+    /// It stays for a person to look at, without holding a slot.
+    KeepOpen,
+}
+
+/// How long each stretch may take; none means without limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// From acceptance to a free slot.
+    pub queue: Option<Duration>,
+    /// From there to the browser's first answer; without page facts, to RUNNING.
+    pub launch: Option<Duration>,
+    /// From there to the task's document.
+    pub navigation: Option<Duration>,
+    /// From RUNNING to the end.
+    pub run: Option<Duration>,
+    /// From one sign of life of the page to the next.
+    pub idle: Option<Duration>,
+}
