@@ -1,5 +1,8 @@
 //! Opens a URL as a task in a browser process, knows how and why it ends, and pushes every change.
 
 pub mod api;
+pub mod cli;
 pub mod config;
 pub mod job;
+pub mod server;
+pub mod telemetry;
