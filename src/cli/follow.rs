@@ -98,3 +98,6 @@ impl Follow {
         Some(message)
     }
 }
+
+#[cfg(test)]
+mod tests;
