@@ -1,3 +1,4 @@
 //! Opens a URL as a task in a browser process, knows how and why it ends, and pushes every change.
 
 pub mod job;
+pub mod ledger;
