@@ -57,7 +57,7 @@ pub trait Ledger: Send + Sync + 'static {
     fn find_event(&self, id: TaskId, event: EventId) -> Answer<'_, Result<Option<Arc<Job>>, ReadError>>;
 
     /// The job that was made under a request id, at its latest revision, with the hash of that request.
-    fn find_request(&self, request_id: Uuid) -> Answer<'_, Result<Option<(Arc<Job>, RequestHash)>, ReadError>>;
+    fn find_request(&self, request_id: Uuid) -> Answer<'_, Result<Option<Requested>, ReadError>>;
 
     /// The jobs that something can still happen to, oldest first: what a restart must look after.
     fn unsettled(&self) -> Answer<'_, Result<Vec<Arc<Job>>, ReadError>>;
@@ -128,6 +128,9 @@ impl Position {
 
 /// The hash of a normalised request without its id.
 pub type RequestHash = [u8; 32];
+
+/// A job at its latest revision, and the hash of the request that made it.
+pub type Requested = (Arc<Job>, RequestHash);
 
 /// What tells a repeated request from a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot;
 
 use super::{
-    fault::fault,
     read::{self, signed, unsigned},
     writer::{Batch, Work},
 };
@@ -95,7 +94,7 @@ impl Work for AppendWork {
             Ok(Some(refused)) => Decision::Refused(refused),
             Ok(None) => {
                 let position = batch.next_position();
-                self.write(batch.store(), position).map_err(|error| fault(&error))?;
+                self.write(batch.store(), position)?;
                 Decision::Stored
             }
             Err(ReadError::Store(fault)) => return Err(fault),
@@ -173,14 +172,14 @@ impl Work for FindEventWork {
 
 fn head_revision(store: &Connection, task: TaskId) -> Result<u64, ReadError> {
     const HEAD: &str = "SELECT revision FROM jobs WHERE task_id = ?1";
-    let mut statement = store.prepare_cached(HEAD).map_err(read::read_error)?;
+    let mut statement = store.prepare_cached(HEAD)?;
     let head = statement.query_row([task.uuid().as_bytes()], |row| row.get(0)).optional();
-    Ok(head.map_err(read::read_error)?.map_or(0, unsigned))
+    Ok(head?.map_or(0, unsigned))
 }
 
 /// Goes through the job's few changes, which costs less than an index over all events.
 fn has_event(store: &Connection, task: TaskId, event: EventId) -> Result<bool, ReadError> {
     const HAS: &str = "SELECT 1 FROM changes WHERE task_id = ?1 AND event_id = ?2";
-    let mut statement = store.prepare_cached(HAS).map_err(read::read_error)?;
-    statement.exists([task.uuid().as_bytes(), event.uuid().as_bytes()]).map_err(read::read_error)
+    let mut statement = store.prepare_cached(HAS)?;
+    Ok(statement.exists([task.uuid().as_bytes(), event.uuid().as_bytes()])?)
 }

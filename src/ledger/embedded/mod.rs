@@ -19,7 +19,7 @@ use self::{
     writer::{QUEUE_LEN_MAX, Work, Writer},
 };
 use super::{
-    Answer, Append, Appended, Fault, Health, JobLog, Ledger, LedgerId, Position, Purged, ReadError, RequestHash,
+    Answer, Append, Appended, Fault, Health, JobLog, Ledger, LedgerId, Position, Purged, ReadError, Requested,
     TailEntry, shelf::Shelf,
 };
 use crate::job::{EventId, Job, TaskId, WallTime};
@@ -134,7 +134,7 @@ impl Ledger for EmbeddedLedger {
         Box::pin(async move { self.ask(|answer| Box::new(FindEventWork::new(id, event, answer))).await? })
     }
 
-    fn find_request(&self, request_id: Uuid) -> Answer<'_, Result<Option<(Arc<Job>, RequestHash)>, ReadError>> {
+    fn find_request(&self, request_id: Uuid) -> Answer<'_, Result<Option<Requested>, ReadError>> {
         Box::pin(self.readers.read(move |store| read::find_request(store, request_id)))
     }
 

@@ -7,7 +7,6 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{
-    fault::fault,
     read::{signed, unsigned},
     writer::{Batch, Work},
 };
@@ -69,7 +68,7 @@ impl PurgeWork {
 
 impl Work for PurgeWork {
     fn decide(&mut self, batch: &mut Batch<'_>) -> Result<(), Fault> {
-        self.purge(batch).map_err(|error| fault(&error))
+        Ok(self.purge(batch)?)
     }
 
     fn publish(&mut self, _store: &Connection, shelf: &Arc<Shelf>) {

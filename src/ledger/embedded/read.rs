@@ -9,10 +9,10 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::{fault::fault, schema};
+use super::schema;
 use crate::{
     job::{EventId, Job, TaskId},
-    ledger::{Fault, Position, ReadError, RequestHash, TailEntry},
+    ledger::{Fault, Position, ReadError, RequestHash, Requested, TailEntry},
 };
 
 /// Reads that run at once: more would only queue for the processor, since most reads are answered from its cache.
@@ -56,7 +56,7 @@ impl Readers {
 
     fn take(&self) -> Result<Connection, ReadError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.map_or_else(|| schema::open_reader(&self.path).map_err(|error| fault(&error).into()), Ok)
+        idle.map_or_else(|| Ok(schema::open_reader(&self.path)?), Ok)
     }
 
     fn give_back(&self, connection: Connection) {
@@ -82,16 +82,12 @@ pub(super) fn find_event(connection: &Connection, id: TaskId, event: EventId) ->
     one(connection, FIND, &[&id.uuid().as_bytes(), &event.uuid().as_bytes()])
 }
 
-pub(super) fn find_request(
-    connection: &Connection,
-    request_id: Uuid,
-) -> Result<Option<(Arc<Job>, RequestHash)>, ReadError> {
+pub(super) fn find_request(connection: &Connection, request_id: Uuid) -> Result<Option<Requested>, ReadError> {
     const FIND: &str = "SELECT body, request_hash FROM changes JOIN jobs USING (position) WHERE request_id = ?1";
-    let mut statement = connection.prepare_cached(FIND).map_err(read_error)?;
+    let mut statement = connection.prepare_cached(FIND)?;
     let found = statement
         .query_row([request_id.as_bytes()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, RequestHash>(1)?)))
-        .optional()
-        .map_err(read_error)?;
+        .optional()?;
     found.map(|(body, hash)| Ok((decode(&body)?, hash))).transpose()
 }
 
@@ -120,18 +116,16 @@ pub(super) fn tail(
     const TAIL: &str = "SELECT position, task_id, body FROM changes WHERE position > ?1
         UNION ALL SELECT position, task_id, NULL FROM removals WHERE position > ?1 ORDER BY position LIMIT ?2";
     // One transaction, so that nothing is forgotten between the two reads.
-    let snapshot = connection.unchecked_transaction().map_err(read_error)?;
-    let forgotten: i64 = snapshot
-        .prepare_cached(FORGOTTEN)
-        .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
-        .map_err(read_error)?;
+    let snapshot = connection.unchecked_transaction()?;
+    let forgotten: i64 =
+        snapshot.prepare_cached(FORGOTTEN).and_then(|mut statement| statement.query_row([], |row| row.get(0)))?;
     if signed(after.number()) < forgotten {
         return Err(ReadError::PositionForgotten(after));
     }
-    let mut statement = snapshot.prepare_cached(TAIL).map_err(read_error)?;
-    let rows = statement.query_map([signed(after.number()), count(limit)], tail_row).map_err(read_error)?;
+    let mut statement = snapshot.prepare_cached(TAIL)?;
+    let rows = statement.query_map([signed(after.number()), count(limit)], tail_row)?;
     rows.map(|row| {
-        let (position, task, body) = row.map_err(read_error)?;
+        let (position, task, body) = row?;
         let entry = match body {
             Some(body) => TailEntry::Change(decode(&body)?),
             None => TailEntry::Removed(TaskId::new(Uuid::from_bytes(task))),
@@ -146,23 +140,19 @@ fn tail_row(row: &Row<'_>) -> rusqlite::Result<(i64, [u8; 16], Option<String>)> 
 }
 
 fn one(connection: &Connection, query: &str, values: &[&dyn ToSql]) -> Result<Option<Arc<Job>>, ReadError> {
-    let mut statement = connection.prepare_cached(query).map_err(read_error)?;
-    let body = statement.query_row(values, |row| row.get::<_, String>(0)).optional().map_err(read_error)?;
+    let mut statement = connection.prepare_cached(query)?;
+    let body = statement.query_row(values, |row| row.get::<_, String>(0)).optional()?;
     body.map(|body| decode(&body)).transpose()
 }
 
 fn all(connection: &Connection, query: &str, values: &[&dyn ToSql]) -> Result<Vec<Arc<Job>>, ReadError> {
-    let mut statement = connection.prepare_cached(query).map_err(read_error)?;
-    let bodies = statement.query_map(values, |row| row.get::<_, String>(0)).map_err(read_error)?;
-    bodies.map(|body| decode(&body.map_err(read_error)?)).collect()
+    let mut statement = connection.prepare_cached(query)?;
+    let bodies = statement.query_map(values, |row| row.get::<_, String>(0))?;
+    bodies.map(|body| decode(&body?)).collect()
 }
 
 fn decode(body: &str) -> Result<Arc<Job>, ReadError> {
     serde_json::from_str(body).map(Arc::new).map_err(|error| ReadError::Damaged(error.to_string()))
-}
-
-pub(super) fn read_error(error: rusqlite::Error) -> ReadError {
-    ReadError::Store(fault(&error))
 }
 
 /// SQLite counts in signed numbers; none of ours gets near the end of either.

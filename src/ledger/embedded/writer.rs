@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, watch};
 
-use super::{fault::fault, schema};
+use super::schema;
 use crate::ledger::{Fault, Health, Position, shelf::Shelf};
 
 /// Work that waits for the writer. When it is full the caller waits, which slows those who write and nobody else.
@@ -83,13 +83,13 @@ impl Writer {
     fn commit(&mut self, waiting: &mut [Box<dyn Work>]) -> Result<Position, Fault> {
         let position = *self.tail.borrow();
         let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
-        let mut batch = Batch { transaction: begun.map_err(|error| fault(&error))?, position };
+        let mut batch = Batch { transaction: begun?, position };
         for work in waiting {
             // Leaving early rolls back.
             work.decide(&mut batch)?;
         }
         let Batch { transaction, position } = batch;
-        transaction.commit().map_err(|error| fault(&error))?;
+        transaction.commit()?;
         Ok(position)
     }
 
