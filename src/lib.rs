@@ -1,6 +1,7 @@
 //! Opens a URL as a task in a browser process, knows how and why it ends, and pushes every change.
 
 pub mod api;
+pub mod browser;
 pub mod config;
 pub mod job;
 pub mod ledger;
