@@ -1,1 +1,3 @@
 //! Opens a URL as a task in a browser process, knows how and why it ends, and pushes every change.
+
+pub mod process;
