@@ -5,3 +5,4 @@ pub mod browser;
 pub mod config;
 pub mod job;
 pub mod ledger;
+pub mod process;
