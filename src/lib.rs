@@ -6,3 +6,6 @@ pub mod config;
 pub mod job;
 pub mod ledger;
 pub mod process;
+pub mod runner;
+pub mod server;
+pub mod web;

@@ -127,6 +127,12 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// Whether the lock that was asked for is held by somebody else.
+    #[must_use]
+    pub fn is_lock_held(&self) -> bool {
+        self.stage == "lock" && self.errno == Errno::WOULDBLOCK.raw_os_error()
+    }
+
     pub(super) fn new(stage: &str, error: &io::Error, message: String) -> Refused {
         let errno = error.raw_os_error().unwrap_or_default();
         Refused {
