@@ -8,12 +8,12 @@ use std::{
 use clap::Parser;
 use comet_task_runner::{
     cli::{Cli, Exit},
-    telemetry,
+    process, telemetry,
 };
 
 fn main() -> ExitCode {
     // The launcher forks, so it must be what this process is before any thread or telemetry exists.
-    // process::become_launcher_if_asked();
+    process::become_launcher_if_asked();
 
     let cli = Cli::parse();
     telemetry::start(cli.log_level());

@@ -46,8 +46,9 @@ impl Own {
         Target::On(self.state_dir.path().to_owned())
     }
 
-    /// Ends it and removes its directory.
+    /// Ends it and removes its directory. No task is live by now; what is left of a browser is waited for.
     pub(super) async fn stop(self) {
+        self.server.idle().await;
         self.server.stop().await;
         let path = self.state_dir.path().to_owned();
         if let Err(error) = self.state_dir.close() {

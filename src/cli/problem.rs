@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::Exit;
-use crate::server::StartError;
+use crate::server::{StartError, StateDirError};
 
 /// Why a verb could not be carried out.
 #[derive(Debug)]
@@ -54,7 +54,22 @@ impl Problem {
     /// A service that could not start: either what it was told is at fault, or the machine.
     pub(super) fn from_start(error: &StartError) -> Self {
         match error {
-            StartError::NotYet => Self::NoService(error.to_string()),
+            StartError::Listen(address, cause) if cause.kind() == io::ErrorKind::AddrInUse => Self::Usage(format!(
+                "port {} is in use; give another with --listen, or 0 to let the system choose",
+                address.port()
+            )),
+            StartError::NotLoopback(_) | StartError::Browser(..) | StartError::Listen(..) => {
+                Self::Usage(error.to_string())
+            }
+            StartError::StateDir(cause) => match cause {
+                StateDirError::InUse(_) | StateDirError::Exposed(..) | StateDirError::NotASecret(_) => {
+                    Self::Usage(error.to_string())
+                }
+                StateDirError::Io(..) => Self::NoService(error.to_string()),
+            },
+            StartError::Ledger(_) | StartError::Read(_) | StartError::RunDirs(_) | StartError::Launcher(_) => {
+                Self::NoService(error.to_string())
+            }
         }
     }
 
