@@ -1,8 +1,10 @@
 //! A service for one call: it lives in this process and leaves nothing behind.
 
 use std::{
+    fs::Permissions,
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
+    os::unix::fs::PermissionsExt,
 };
 
 use tempfile::TempDir;
@@ -24,6 +26,7 @@ impl Own {
     pub(super) async fn start(browser: Option<String>, no_sandbox: bool) -> Result<Self, Problem> {
         let state_dir = tempfile::Builder::new()
             .prefix("comet-task-runner-")
+            .permissions(Permissions::from_mode(0o700))
             .tempdir()
             .map_err(|error| Problem::NoService(format!("no temporary directory can be made: {error}")))?;
         let settings = Settings {

@@ -38,11 +38,9 @@ pub(super) struct Run {
     /// Count an HTTP status of 400 and above as a failure
     #[arg(long)]
     fail_on_http_error: bool,
-    /// An origin whose pages may report, beside none but the URL's own [repeatable]
+    /// An origin whose pages may report [default: the URL's own] [repeatable]
     #[arg(long = "callback-origin", value_name = "ORIGIN")]
     callback_origins: Vec<String>,
-    #[command(flatten)]
-    timeouts: TimeoutArgs,
     /// How long the browser may take to leave by itself [default: 5s]
     #[arg(long, value_name = "TIME", value_parser = span::parse)]
     grace: Option<Duration>,
@@ -64,6 +62,9 @@ pub(super) struct Run {
     reach: Reach,
     #[command(flatten)]
     format: Format,
+    // Last: its heading holds for all that follows.
+    #[command(flatten)]
+    timeouts: TimeoutArgs,
 }
 
 /// How long each stretch may take.
