@@ -2,10 +2,12 @@
 
 pub mod api;
 pub mod browser;
+pub mod cli;
 pub mod config;
 pub mod job;
 pub mod ledger;
 pub mod process;
 pub mod runner;
 pub mod server;
+pub mod telemetry;
 pub mod web;
