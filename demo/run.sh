@@ -66,6 +66,12 @@ task refused "$refusing_url/" & tasks+=" $!"
 # shellcheck disable=SC2086
 wait $tasks
 
+# A task can be over before its browser is gone; nothing of it is to outlive the demo.
+for words in "$work"/*.words; do
+    id=$(sed -n 's/^task //p' "$words")
+    [ -z "$id" ] || "$program" watch "$id" --until exit --state-dir "$work/state" >/dev/null 2>&1 || true
+done
+
 # Compares a task's end with what it should be.
 wrong=0
 expect() {

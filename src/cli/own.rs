@@ -5,15 +5,20 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
     os::unix::fs::PermissionsExt,
+    time::Duration,
 };
 
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use super::{Problem, connect::Target};
 use crate::{
     config::{DRAIN, Settings, WATCHERS_MAX},
     server::{self, Server},
 };
+
+/// How long a browser may take to be gone after its task: the longest default grace, and what it takes to clean up.
+const IDLE_MAX: Duration = Duration::from_secs(15);
 
 /// A service with a state directory of its own.
 pub(super) struct Own {
@@ -51,7 +56,10 @@ impl Own {
 
     /// Ends it and removes its directory. No task is live by now; what is left of a browser is waited for.
     pub(super) async fn stop(self) {
-        self.server.idle().await;
+        // The task is over, and its browser is on its way out; its directory must not go before it.
+        if timeout(IDLE_MAX, self.server.idle()).await.is_err() {
+            tracing::warn!("the task's browser has not left yet; leaving it to its watcher");
+        }
         self.server.stop().await;
         let path = self.state_dir.path().to_owned();
         if let Err(error) = self.state_dir.close() {
