@@ -3,6 +3,8 @@
 // The lint's own allowance for tests does not reach the functions that they share.
 #![allow(clippy::unwrap_used)]
 
+#[path = "it/cli/mod.rs"]
+mod cli;
 #[path = "it/conformance.rs"]
 mod conformance;
 #[path = "it/execute.rs"]
