@@ -127,9 +127,9 @@ impl Run {
             tracing::warn!("--no-sandbox is for a service of its own; the one that runs decides for itself");
         }
         let mut errand = Errand { target, client, retry: self.retry, signals: &mut signals, stops: 0, may_leave: true };
-        let job = errand.execute(self.request(self.after_finish)).await?;
-        self.say_task(&job.task_id);
-        errand.follow(job, &printer).await
+        let made = errand.execute(self.request(self.after_finish)).await?;
+        self.say_task(&made.task_id);
+        errand.follow(&made, &printer).await
     }
 
     /// The service that is meant, if it answers; none when the call should start one.
@@ -172,10 +172,10 @@ impl Run {
     async fn to_the_last(&self, target: Target, signals: &mut Signals, printer: &Printer) -> Result<Exit, Problem> {
         let client = target.connect().await?;
         let mut errand = Errand { target, client, retry: self.retry, signals, stops: 0, may_leave: false };
-        let job = errand.execute(self.request(Some(AfterFinish::Close))).await?;
-        self.say_task(&job.task_id);
-        let exit = errand.follow(job.clone(), printer).await;
-        errand.settle(job, exit.is_err()).await?;
+        let made = errand.execute(self.request(Some(AfterFinish::Close))).await?;
+        self.say_task(&made.task_id);
+        let exit = errand.follow(&made, printer).await;
+        errand.settle(&made, exit.is_err()).await?;
         exit
     }
 

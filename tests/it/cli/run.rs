@@ -19,7 +19,7 @@ async fn the_exit_code_tells_how_the_task_ended() {
         let end = ended(run).await;
         assert_eq!(end.code, Some(code), "{end:?}");
         let states = states(&end.stdout);
-        assert_eq!(states.first(), Some(&("RUNNING", "LAUNCHED")), "{end:?}");
+        assert_eq!(states[..2], [("CREATED", "ACCEPTED"), ("RUNNING", "LAUNCHED")], "{end:?}");
         assert_eq!(states.last(), Some(&last), "{end:?}");
     }
 }
@@ -31,11 +31,11 @@ async fn json_has_a_line_for_each_change_and_none_twice() {
     let end = ended(on(&service, &["run", &url, "--json", "--label", "team=docs"])).await;
     let lines = end.json();
     let revisions: Vec<_> = lines.iter().map(|line| line["job"]["revision"].as_str().unwrap()).collect();
-    assert_eq!(revisions, ["2", "3"], "{end:?}");
-    assert_eq!(lines[0]["kind"], "SNAPSHOT");
-    assert_eq!(lines[1]["job"]["status"], "DONE");
-    assert_eq!(lines[1]["job"]["labels"]["team"], "docs");
-    assert_eq!(lines[1]["final"], true);
+    assert_eq!(revisions, ["1", "2", "3"], "{end:?}");
+    assert!(lines.iter().all(|line| line["kind"] == "CHANGE"), "{end:?}");
+    assert_eq!(lines[2]["job"]["status"], "DONE");
+    assert_eq!(lines[2]["job"]["labels"]["team"], "docs");
+    assert_eq!(lines[2]["final"], true);
     assert_eq!(end.stderr, "", "who reads JSON needs no words");
 }
 
