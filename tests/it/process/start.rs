@@ -339,3 +339,24 @@ fn the_stub_without_a_url_says_that_it_was_used_wrongly() {
     let status = std::process::Command::new(stub_browser()).status().unwrap();
     assert_eq!(status.code(), Some(64));
 }
+
+#[tokio::test]
+async fn launchers_that_die_under_a_crowd_of_requests_cost_none_of_them() {
+    let fixture = std::sync::Arc::new(Fixture::new().await);
+    for _ in 0..5 {
+        let mut runs = tokio::task::JoinSet::new();
+        for code in 0..20 {
+            let lane = std::sync::Arc::clone(&fixture);
+            runs.spawn(async move { (code, lane.run(go(&format!("/exit/{code}"))).await.status) });
+            if code == 10 {
+                tokio::task::yield_now().await;
+                kill(fixture.launcher.pid().unwrap());
+            }
+        }
+        while let Some(run) = runs.join_next().await {
+            let (code, status) = run.unwrap();
+            assert_eq!(status, ExitStatus::Code(code));
+        }
+    }
+    std::sync::Arc::into_inner(fixture).unwrap().finish().await;
+}
