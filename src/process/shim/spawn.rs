@@ -38,10 +38,7 @@ pub(super) fn start(go: &Go, place: &Place, boot_id: &str) -> Result<Browser, Re
     };
 
     let program = program(go, place).map_err(refuse("arguments"))?;
-    let lock = go.lock.as_deref().map(|path| {
-        lock(path).map_err(|error| Refused::new("lock", &error, format!("cannot lock {path:?}")))
-    });
-    let lock = lock.transpose()?;
+    let lock = go.lock.as_deref().map(lock).transpose()?;
     let (output, output_theirs) = pipe_to_us().map_err(refuse("output"))?;
     let pipes = if go.pipe {
         Some((
@@ -111,16 +108,22 @@ fn program(go: &Go, place: &Place) -> io::Result<Program> {
     Program::new(&go.argv, &env).map_err(|_| Errno::INVAL.into())
 }
 
-fn lock(path: &Path) -> io::Result<File> {
+fn lock(path: &Path) -> Result<File, Refused> {
+    open_locked(path).map_err(|error| {
+        let mut refused = Refused::new("lock", &error, format!("cannot lock {path:?}"));
+        if error.kind() == io::ErrorKind::WouldBlock {
+            // The same number as EAGAIN, but here it says that somebody else holds the lock.
+            "EWOULDBLOCK".clone_into(&mut refused.errno_name);
+        }
+        refused
+    })
+}
+
+fn open_locked(path: &Path) -> io::Result<File> {
     let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(no_follow)
-        .open(path)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let file = options.mode(0o600).custom_flags(no_follow).open(path)?;
     rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
     Ok(file)
 }
