@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
@@ -114,8 +115,12 @@ pub(super) fn pid_of(pid: u32) -> Option<Pid> {
 
 /// Field 22 of /proc/PID/stat. The name in field 2 may hold spaces and parentheses, so fields count from its last ')'.
 fn start_ticks(pid: u32) -> io::Result<u64> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat"))?;
-    parse_start_ticks(&String::from_utf8_lossy(&stat)).ok_or_else(|| {
+    let path = format!("/proc/{pid}/stat");
+    let file = rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    // One read gives the whole line, which is shorter than this.
+    let mut stat = [0; 1024];
+    let length = rustix::io::read(&file, &mut stat)?;
+    parse_start_ticks(&String::from_utf8_lossy(&stat[..length])).ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::InvalidData,
             format!("/proc/{pid}/stat has no start time"),

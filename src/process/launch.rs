@@ -31,6 +31,8 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 const HELLO_MAX: Duration = Duration::from_secs(10);
 /// How long a launcher may take to leave once its requests end; it does nothing but that.
 const LEAVE_MAX: Duration = Duration::from_secs(2);
+/// How long after its first sign the death of a launcher may take to show; the kernel needs microseconds.
+const DEATH_MAX: Duration = Duration::from_millis(200);
 /// A launcher that dies under a request is replaced, and the request is made once more: nothing was launched by then.
 const ATTEMPTS: usize = 2;
 
@@ -150,7 +152,7 @@ impl Launcher {
 
     /// Puts a new launcher in the place of this one, unless it still lives or somebody else has done so already.
     async fn replace_if_dead(&self, dead: &Arc<Running>) -> Result<(), LaunchError> {
-        if dead.lives() {
+        if !dead.is_dead().await {
             return Ok(());
         }
         match &mut *self.lock() {
@@ -217,11 +219,10 @@ impl Running {
         }
     }
 
-    fn lives(&self) -> bool {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        child
-            .as_mut()
-            .is_some_and(|child| child.try_wait().is_ok_and(|ended| ended.is_none()))
+    /// Whether the launcher lets go of its end. A dying one may close a request's connection a moment before that.
+    async fn is_dead(&self) -> bool {
+        // It never writes, so the only thing to be read is the end.
+        timeout(DEATH_MAX, self.requests.readable()).await.is_ok()
     }
 
     /// Closes the requests and waits for the process; one that does not leave is killed.

@@ -12,6 +12,7 @@
 //!
 //! It knows no browser and nothing of what is said over a browser's pipe, no ledger, and no job: ids and paths are text.
 
+mod birth;
 mod cgroup;
 mod clock;
 pub mod exit_file;

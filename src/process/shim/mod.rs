@@ -59,7 +59,6 @@ struct Shim {
     identity: Identity,
     listener: OwnedFd,
     signals: OwnedFd,
-    connection: Option<Connection>,
     attaches: u32,
     outbox: Outbox,
     phase: Phase,
@@ -71,6 +70,8 @@ struct Shim {
     disarmed: bool,
     cause: Option<AwayCause>,
     killed: u32,
+    /// Last, as fields are dropped in order: its end tells the service that all else, locks too, is released.
+    connection: Option<Connection>,
 }
 
 struct Connection {

@@ -98,8 +98,8 @@ impl Messages {
 
     /// Reads what the pipe holds now, and no more: others may hold it open and keep on writing.
     pub(super) fn drain(&mut self, mut take: impl FnMut(Vec<u8>)) {
-        let mut buffer = [0; READ_LEN];
         let mut rest = self.fd.as_ref().map_or(0, held_len);
+        let mut buffer = vec![0; rest.min(READ_LEN)];
         while rest > 0 {
             let wanted = rest.min(READ_LEN);
             match self.read_into(&mut buffer[..wanted], &mut take) {

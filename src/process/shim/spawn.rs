@@ -9,13 +9,13 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, WaitOptions, getpid, waitpid};
+use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::pipes::{Commands, Messages, Output};
+use crate::process::birth::{Program, Stillborn, Wiring, give_birth};
 use crate::process::identity::Identity;
 use crate::process::message::{Go, Refused};
 use crate::process::place::Place;
-use crate::process::raw::{self, Program, Wiring};
 
 /// A browser that was started, seen from its parent.
 #[derive(Debug)]
@@ -38,10 +38,7 @@ pub(super) fn start(go: &Go, place: &Place, boot_id: &str) -> Result<Browser, Re
     };
 
     let program = program(go, place).map_err(refuse("arguments"))?;
-    let lock = go.lock.as_deref().map(|path| {
-        lock(path).map_err(|error| Refused::new("lock", &error, format!("cannot lock {path:?}")))
-    });
-    let lock = lock.transpose()?;
+    let lock = go.lock.as_deref().map(lock).transpose()?;
     let (output, output_theirs) = pipe_to_us().map_err(refuse("output"))?;
     let pipes = if go.pipe {
         Some((
@@ -51,8 +48,6 @@ pub(super) fn start(go: &Go, place: &Place, boot_id: &str) -> Result<Browser, Re
     } else {
         None
     };
-    let (failure, failure_theirs) =
-        pipe_with(PipeFlags::CLOEXEC).map_err(|errno| refuse("pipes")(errno.into()))?;
     // From here on a browser may exist: once this file is there, nobody starts this job again.
     OpenOptions::new()
         .write(true)
@@ -66,24 +61,18 @@ pub(super) fn start(go: &Go, place: &Place, boot_id: &str) -> Result<Browser, Re
         pipe: pipes
             .as_ref()
             .map(|((reads, _), (_, writes))| (reads.as_fd(), writes.as_fd())),
-        failure: failure_theirs.as_fd(),
     };
-    let shim = getpid();
     let cgroup = place.cgroup().and_then(open_cgroup);
-    let (forked, in_cgroup) = fork(cgroup.as_ref());
-    let Some(root) = forked.map_err(refuse("clone"))? else {
-        raw::become_program(&program, &wiring, shim)
+    let (root, in_cgroup) = match give_birth(&program, &wiring, cgroup.as_ref().map(AsFd::as_fd)) {
+        Ok(born) => born,
+        Err(Stillborn::Clone(error)) => return Err(refuse("clone")(error)),
+        Err(Stillborn::Exec(child, error)) => {
+            let _ = rustix::io::retry_on_intr(|| waitpid(Some(child), WaitOptions::empty()));
+            return Err(refuse("exec")(error));
+        }
     };
-    drop((output_theirs, failure_theirs));
+    drop(output_theirs);
 
-    // Ends at once when exec closes the other end.
-    let mut errno = [0; 4];
-    if rustix::io::retry_on_intr(|| rustix::io::read(&failure, &mut errno)) == Ok(errno.len()) {
-        let _ = rustix::io::retry_on_intr(|| waitpid(Some(root), WaitOptions::empty()));
-        return Err(refuse("exec")(io::Error::from_raw_os_error(
-            i32::from_ne_bytes(errno),
-        )));
-    }
     let pid = u32::try_from(root.as_raw_nonzero().get()).unwrap_or_default();
     // Our own unreaped child is there to be read even when it has ended already.
     let identity = Identity::of(pid, boot_id).map_err(refuse("exec"))?;
@@ -119,16 +108,22 @@ fn program(go: &Go, place: &Place) -> io::Result<Program> {
     Program::new(&go.argv, &env).map_err(|_| Errno::INVAL.into())
 }
 
-fn lock(path: &Path) -> io::Result<File> {
+fn lock(path: &Path) -> Result<File, Refused> {
+    open_locked(path).map_err(|error| {
+        let mut refused = Refused::new("lock", &error, format!("cannot lock {path:?}"));
+        if error.kind() == io::ErrorKind::WouldBlock {
+            // The same number as EAGAIN, but here it says that somebody else holds the lock.
+            "EWOULDBLOCK".clone_into(&mut refused.errno_name);
+        }
+        refused
+    })
+}
+
+fn open_locked(path: &Path) -> io::Result<File> {
     let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(no_follow)
-        .open(path)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let file = options.mode(0o600).custom_flags(no_follow).open(path)?;
     rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
     Ok(file)
 }
@@ -158,15 +153,4 @@ fn open_cgroup(path: &Path) -> Option<OwnedFd> {
         .ok(),
         Err(_) => None,
     }
-}
-
-/// Forks into the group where that is allowed, else without one; says which.
-fn fork(cgroup: Option<&OwnedFd>) -> (io::Result<Option<Pid>>, bool) {
-    if let Some(cgroup) = cgroup {
-        let forked = raw::fork_into(cgroup.as_fd());
-        if forked.is_ok() {
-            return (forked, true);
-        }
-    }
-    (raw::fork(), false)
 }

@@ -232,8 +232,8 @@ async fn a_locked_profile_refuses_a_second_browser_until_the_first_shim_left() {
     match told(&mut second).await {
         Told::Refused(refused) => {
             assert_eq!(
-                (refused.stage.as_str(), refused.errno),
-                ("lock", rustix::io::Errno::WOULDBLOCK.raw_os_error())
+                (refused.stage.as_str(), refused.errno_name.as_str()),
+                ("lock", "EWOULDBLOCK")
             );
         }
         other => panic!("{other:?}"),
@@ -338,4 +338,25 @@ pub(super) fn kill(pid: u32) {
 fn the_stub_without_a_url_says_that_it_was_used_wrongly() {
     let status = std::process::Command::new(stub_browser()).status().unwrap();
     assert_eq!(status.code(), Some(64));
+}
+
+#[tokio::test]
+async fn launchers_that_die_under_a_crowd_of_requests_cost_none_of_them() {
+    let fixture = std::sync::Arc::new(Fixture::new().await);
+    for _ in 0..5 {
+        let mut runs = tokio::task::JoinSet::new();
+        for code in 0..20 {
+            let lane = std::sync::Arc::clone(&fixture);
+            runs.spawn(async move { (code, lane.run(go(&format!("/exit/{code}"))).await.status) });
+            if code == 10 {
+                tokio::task::yield_now().await;
+                kill(fixture.launcher.pid().unwrap());
+            }
+        }
+        while let Some(run) = runs.join_next().await {
+            let (code, status) = run.unwrap();
+            assert_eq!(status, ExitStatus::Code(code));
+        }
+    }
+    std::sync::Arc::into_inner(fixture).unwrap().finish().await;
 }
