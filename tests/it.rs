@@ -7,6 +7,8 @@
 mod cli;
 #[path = "it/conformance.rs"]
 mod conformance;
+#[path = "it/demo.rs"]
+mod demo;
 #[path = "it/execute.rs"]
 mod execute;
 #[path = "it/ledger.rs"]
@@ -15,6 +17,8 @@ mod ledger;
 mod lives;
 #[path = "it/process/mod.rs"]
 mod process;
+#[path = "it/readme.rs"]
+mod readme;
 #[path = "it/service.rs"]
 mod service;
 #[path = "it/stub.rs"]
