@@ -50,32 +50,16 @@ pub(super) enum Stillborn {
 impl Program {
     /// Fails where an argument holds a NUL.
     pub(super) fn new(argv: &[String], env: &[(String, String)]) -> Result<Program, NulError> {
-        let argv = argv
-            .iter()
-            .map(|word| CString::new(word.as_str()))
-            .collect::<Result<_, _>>()?;
-        let envp = env
-            .iter()
-            .map(|(name, value)| CString::new(format!("{name}={value}")))
-            .collect::<Result<_, _>>()?;
-        Ok(Program {
-            argv: Words::new(argv),
-            envp: Words::new(envp),
-        })
+        let argv = argv.iter().map(|word| CString::new(word.as_str())).collect::<Result<_, _>>()?;
+        let envp = env.iter().map(|(name, value)| CString::new(format!("{name}={value}"))).collect::<Result<_, _>>()?;
+        Ok(Program { argv: Words::new(argv), envp: Words::new(envp) })
     }
 }
 
 impl Words {
     fn new(words: Vec<CString>) -> Words {
-        let pointers = words
-            .iter()
-            .map(|word| word.as_ptr())
-            .chain([ptr::null()])
-            .collect();
-        Words {
-            pointers,
-            _words: words,
-        }
+        let pointers = words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect();
+        Words { pointers, _words: words }
     }
 }
 
@@ -95,12 +79,7 @@ pub(super) fn give_birth(
     wiring: &Wiring<'_>,
     cgroup: Option<BorrowedFd<'_>>,
 ) -> Result<(Pid, bool), Stillborn> {
-    let birth = Birth {
-        program,
-        wiring,
-        parent: getpid(),
-        errno: AtomicI32::new(0),
-    };
+    let birth = Birth { program, wiring, parent: getpid(), errno: AtomicI32::new(0) };
     let grouped = cgroup.and_then(|cgroup| clone_into(&birth, cgroup).ok());
     let in_cgroup = grouped.is_some();
     let child = match grouped {
@@ -137,11 +116,7 @@ fn rewire(birth: &Birth<'_>) -> Result<(), Errno> {
     }
     let above = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, ABOVE_TARGETS);
     let output = above(birth.wiring.output)?;
-    let pipe = birth
-        .wiring
-        .pipe
-        .map(|(reads, writes)| Ok::<_, Errno>((above(reads)?, above(writes)?)))
-        .transpose()?;
+    let pipe = birth.wiring.pipe.map(|(reads, writes)| Ok::<_, Errno>((above(reads)?, above(writes)?))).transpose()?;
     raw::place_at(output.as_fd(), 1)?;
     raw::place_at(output.as_fd(), 2)?;
     if let Some((reads, writes)) = &pipe {
@@ -150,14 +125,7 @@ fn rewire(birth: &Birth<'_>) -> Result<(), Errno> {
     }
     let first_closed = if pipe.is_some() { 5 } else { 3 };
     // SAFETY: only marks descriptors to be closed by exec. Ours all are already; this is for any that was inherited.
-    unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            first_closed,
-            u32::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        )
-    };
+    unsafe { libc::syscall(libc::SYS_close_range, first_closed, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     raw::set_mask(&raw::no_signals());
     Ok(())
 }
@@ -166,13 +134,7 @@ fn rewire(birth: &Birth<'_>) -> Result<(), Errno> {
 fn exec(program: &Program) -> Errno {
     let (argv, envp) = (&program.argv.pointers, &program.envp.pointers);
     // SAFETY: both arrays end with null and point at terminated words that outlive the call.
-    unsafe {
-        libc::execve(
-            argv.first().copied().unwrap_or(ptr::null()),
-            argv.as_ptr(),
-            envp.as_ptr(),
-        )
-    };
+    unsafe { libc::execve(argv.first().copied().unwrap_or(ptr::null()), argv.as_ptr(), envp.as_ptr()) };
     raw::last_errno()
 }
 
@@ -184,19 +146,12 @@ fn clone(birth: &Birth<'_>) -> io::Result<Pid> {
     let top = unsafe { stack.as_mut_ptr().add(STACK_LEN) };
     let top = top.wrapping_sub(top.addr() % 16);
     // SAFETY: the child runs on a stack of its own while this single thread is suspended, and ends by exec or exit.
-    let child = unsafe {
-        libc::clone(
-            be_born,
-            top.cast(),
-            flags,
-            ptr::from_ref(birth).cast_mut().cast(),
-        )
-    };
+    let child = unsafe { libc::clone(be_born, top.cast(), flags, ptr::from_ref(birth).cast_mut().cast()) };
     Pid::from_raw(child.max(0)).ok_or_else(io::Error::last_os_error)
 }
 
 /// Through the system call itself, which the C library does not offer.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(target_arch = "x86_64")]
 fn clone_into(birth: &Birth<'_>, cgroup: BorrowedFd<'_>) -> io::Result<Pid> {
     let mut stack = Vec::<u128>::with_capacity(STACK_LEN / size_of::<u128>());
     let flags = libc::CLONE_VM | libc::CLONE_VFORK;
@@ -216,7 +171,8 @@ fn clone_into(birth: &Birth<'_>, cgroup: BorrowedFd<'_>) -> io::Result<Pid> {
     }
 }
 
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+/// Elsewhere the child is born outside the group: this call was tried on no other machine.
+#[cfg(not(target_arch = "x86_64"))]
 fn clone_into(_: &Birth<'_>, _: BorrowedFd<'_>) -> io::Result<Pid> {
     Err(Errno::NOSYS.into())
 }
@@ -243,31 +199,6 @@ unsafe fn clone3(args: &libc::clone_args, birth: *mut c_void) -> i64 {
             in("r9") be_born as extern "C" fn(*mut c_void) -> c_int,
             lateout("rcx") _,
             lateout("r11") _,
-        );
-    }
-    returned
-}
-
-/// In the parent: the child's pid, or a negative error. The child calls `be_born` on its own, empty stack.
-#[cfg(target_arch = "aarch64")]
-unsafe fn clone3(args: &libc::clone_args, birth: *mut c_void) -> i64 {
-    let returned: i64;
-    // SAFETY: the child leaves this block only by a call that never returns; in the parent it is a plain system call.
-    unsafe {
-        std::arch::asm!(
-            "svc #0",
-            "cbnz x0, 2f",
-            "mov x29, xzr",
-            "mov x0, x9",
-            "blr x10",
-            "brk #1",
-            "2:",
-            inlateout("x0") ptr::from_ref(args) => returned,
-            in("x1") size_of::<libc::clone_args>(),
-            in("x8") libc::SYS_clone3,
-            in("x9") birth,
-            in("x10") be_born as extern "C" fn(*mut c_void) -> c_int,
-            lateout("x30") _,
         );
     }
     returned

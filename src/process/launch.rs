@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketFlags,
-    SocketType, sendmsg, shutdown, socketpair,
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, sendmsg,
+    shutdown, socketpair,
 };
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -101,22 +101,13 @@ impl Launcher {
     /// The launcher's process id; None once it was stopped.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.running()
-            .ok()?
-            .child
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_ref()?
-            .id()
+        self.running().ok()?.child.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.id()
     }
 
     /// Makes a shim for one job and returns once it said Hello. Nothing is launched before it gets its GO.
     pub async fn fork_shim(&self, place: &Place, nonce: Nonce) -> Result<Shim, LaunchError> {
-        let request = serde_json::to_vec(&Request {
-            place: place.clone(),
-            nonce,
-        })
-        .map_err(|error| LaunchError::Send(error.into()))?;
+        let request = serde_json::to_vec(&Request { place: place.clone(), nonce })
+            .map_err(|error| LaunchError::Send(error.into()))?;
         if request.len() > REQUEST_LEN_MAX {
             return Err(LaunchError::Send(Errno::MSGSIZE.into()));
         }
@@ -188,10 +179,7 @@ impl Running {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        Ok(Running {
-            requests: UnixStream::from_std(StdUnixStream::from(ours))?,
-            child: Mutex::new(Some(child)),
-        })
+        Ok(Running { requests: UnixStream::from_std(StdUnixStream::from(ours))?, child: Mutex::new(Some(child)) })
     }
 
     async fn fork_shim(&self, request: &[u8], nonce: Nonce) -> Result<Shim, LaunchError> {
@@ -199,21 +187,14 @@ impl Running {
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)
             .map_err(|errno| LaunchError::Send(errno.into()))?;
         // Full means that the launcher is behind: we wait, and so do those who asked us.
-        let sent = self
-            .requests
-            .async_io(Interest::WRITABLE, || {
-                send(&self.requests, request, theirs.as_fd())
-            })
-            .await;
+        let sent = self.requests.async_io(Interest::WRITABLE, || send(&self.requests, request, theirs.as_fd())).await;
         sent.map_err(LaunchError::Send)?;
         drop(theirs);
         match timeout(HELLO_MAX, Shim::greet(ours)).await {
             Ok(Ok(shim)) if shim.hello().nonce == nonce => Ok(shim),
             Ok(Ok(_)) => Err(LaunchError::Foreign),
             Ok(Err(RelayError::Refused(refused))) => Err(LaunchError::Refused(refused)),
-            Ok(Err(RelayError::Gone | RelayError::Foreign(_) | RelayError::Silent)) => {
-                Err(LaunchError::Gone)
-            }
+            Ok(Err(RelayError::Gone | RelayError::Foreign(_) | RelayError::Silent)) => Err(LaunchError::Gone),
             Ok(Err(RelayError::Io(error))) => Err(LaunchError::Send(error)),
             Err(_) => Err(LaunchError::Silent),
         }
@@ -228,11 +209,7 @@ impl Running {
     /// Closes the requests and waits for the process; one that does not leave is killed.
     async fn end(&self) {
         let _ = shutdown(&self.requests, Shutdown::Both);
-        let child = self
-            .child
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut child) = child
             && timeout(LEAVE_MAX, child.wait()).await.is_err()
         {
@@ -246,11 +223,6 @@ fn send(requests: &UnixStream, request: &[u8], connection: BorrowedFd<'_>) -> io
     let mut control = SendAncillaryBuffer::new(&mut space);
     let fds = [connection];
     control.push(SendAncillaryMessage::ScmRights(&fds));
-    sendmsg(
-        requests,
-        &[IoSlice::new(request)],
-        &mut control,
-        SendFlags::NOSIGNAL,
-    )?;
+    sendmsg(requests, &[IoSlice::new(request)], &mut control, SendFlags::NOSIGNAL)?;
     Ok(())
 }

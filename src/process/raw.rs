@@ -12,13 +12,7 @@ use rustix::process::{Pid, Signal};
 /// Ignored by launcher and shims: each only leaves when the other end of its socket is gone or its browser ended, so a
 /// stray `pkill` or a service manager's SIGTERM to the whole group does not lose the truth about a job. PIPE is ignored
 /// because a closed peer is an error code here.
-pub(super) const IGNORED: [Signal; 5] = [
-    Signal::HUP,
-    Signal::INT,
-    Signal::QUIT,
-    Signal::TERM,
-    Signal::PIPE,
-];
+pub(super) const IGNORED: [Signal; 5] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM, Signal::PIPE];
 
 /// Takes over the descriptor that another process of ours left at this number.
 pub(super) fn adopt(fd: RawFd) -> OwnedFd {
@@ -30,11 +24,7 @@ pub(super) fn adopt(fd: RawFd) -> OwnedFd {
 pub(super) fn keep_only(fd: OwnedFd, at: RawFd) -> io::Result<OwnedFd> {
     let from = fd.as_raw_fd();
     // SAFETY: numbers from `at` on belong to objects that the caller has given up (forgotten) before.
-    let moved = if from == at {
-        at
-    } else {
-        unsafe { libc::dup3(from, at, libc::O_CLOEXEC) }
-    };
+    let moved = if from == at { at } else { unsafe { libc::dup3(from, at, libc::O_CLOEXEC) } };
     if moved < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -84,11 +74,7 @@ pub(super) fn watch_children() -> io::Result<OwnedFd> {
     let mask = child_signal();
     // SAFETY: the mask is initialised and outlives the call.
     let fd = unsafe { libc::signalfd(-1, &raw const mask, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
-    if fd < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(adopt(fd))
-    }
+    if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(adopt(fd)) }
 }
 
 /// A child that ended and was not reaped yet, left as it is; None when none has ended, ECHILD when there is no child.

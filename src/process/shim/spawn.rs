@@ -33,34 +33,23 @@ pub(super) struct Browser {
 /// Starts it, or says at which stage and why not. On refusal nothing runs.
 pub(super) fn start(go: &Go, place: &Place, boot_id: &str) -> Result<Browser, Refused> {
     let path = go.argv.first().map_or("", String::as_str);
-    let refuse = |stage: &'static str| {
-        move |error: io::Error| Refused::new(stage, &error, format!("cannot start {path:?}"))
-    };
+    let refuse =
+        |stage: &'static str| move |error: io::Error| Refused::new(stage, &error, format!("cannot start {path:?}"));
 
     let program = program(go, place).map_err(refuse("arguments"))?;
     let lock = go.lock.as_deref().map(lock).transpose()?;
     let (output, output_theirs) = pipe_to_us().map_err(refuse("output"))?;
     let pipes = if go.pipe {
-        Some((
-            pipe_to_them().map_err(refuse("pipes"))?,
-            pipe_to_us().map_err(refuse("pipes"))?,
-        ))
+        Some((pipe_to_them().map_err(refuse("pipes"))?, pipe_to_us().map_err(refuse("pipes"))?))
     } else {
         None
     };
     // From here on a browser may exist: once this file is there, nobody starts this job again.
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(place.go())
-        .map_err(refuse("go"))?;
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(place.go()).map_err(refuse("go"))?;
 
     let wiring = Wiring {
         output: output_theirs.as_fd(),
-        pipe: pipes
-            .as_ref()
-            .map(|((reads, _), (_, writes))| (reads.as_fd(), writes.as_fd())),
+        pipe: pipes.as_ref().map(|((reads, _), (_, writes))| (reads.as_fd(), writes.as_fd())),
     };
     let cgroup = place.cgroup().and_then(open_cgroup);
     let (root, in_cgroup) = match give_birth(&program, &wiring, cgroup.as_ref().map(AsFd::as_fd)) {
@@ -95,16 +84,8 @@ fn program(go: &Go, place: &Place) -> io::Result<Program> {
     if !go.argv.first().is_some_and(|path| path.starts_with('/')) {
         return Err(Errno::INVAL.into());
     }
-    let mut env: Vec<_> = go
-        .env
-        .iter()
-        .filter(|(name, _)| name != "TMPDIR")
-        .cloned()
-        .collect();
-    env.push((
-        "TMPDIR".to_owned(),
-        place.tmp().to_string_lossy().into_owned(),
-    ));
+    let mut env: Vec<_> = go.env.iter().filter(|(name, _)| name != "TMPDIR").cloned().collect();
+    env.push(("TMPDIR".to_owned(), place.tmp().to_string_lossy().into_owned()));
     Program::new(&go.argv, &env).map_err(|_| Errno::INVAL.into())
 }
 
@@ -145,12 +126,9 @@ fn pipe_to_them() -> io::Result<(OwnedFd, OwnedFd)> {
 
 fn open_cgroup(path: &Path) -> Option<OwnedFd> {
     match rustix::fs::mkdir(path, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => rustix::fs::open(
-            path,
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .ok(),
+        Ok(()) | Err(Errno::EXIST) => {
+            rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
+        }
         Err(_) => None,
     }
 }
