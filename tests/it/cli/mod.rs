@@ -6,10 +6,12 @@ mod serve;
 mod watch;
 
 use std::{
+    env,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
 
+use comet_task_runner::browser::{self, Kind};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
     process::{Child, ChildStderr, ChildStdout, Command},
@@ -127,4 +129,15 @@ fn states(lines: &str) -> Vec<(&str, &str)> {
         (words.next().unwrap_or_default(), words.next().unwrap_or_default())
     };
     lines.lines().map(words).collect()
+}
+
+/// The name of a browser of this machine. Without one the test has nothing to run: it says so, and fails under CI.
+pub(crate) fn real_browser() -> Option<String> {
+    let found =
+        browser::discover(&browser::LocalMachine, &[]).browsers.into_iter().find(|found| found.kind == Kind::Chromium);
+    if found.is_none() {
+        assert!(env::var_os("CI").is_none(), "there is no browser; tests/install.sh all installs one");
+        eprintln!("not run: there is no browser; tests/install.sh all installs one");
+    }
+    found.map(|found| found.name)
 }

@@ -3,10 +3,13 @@
 use std::{fs, path::Path};
 
 use rustix::process::Signal;
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    process::Command,
+};
 
 use super::super::{service::stub_url, stub::stub_browser};
-use super::{Call, Ended, ended, program, states};
+use super::{Call, Ended, ended, program, real_browser, states};
 
 /// Where a service of its own puts what it makes; empty before and after.
 struct Home(tempfile::TempDir);
@@ -72,11 +75,36 @@ async fn ctrl_c_cancels_and_still_leaves_nothing_behind() {
     home.assert_empty();
 }
 
+/// The address of a page that stays open.
+async fn lasting_page() -> String {
+    const ANSWER: &[u8] =
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 4\r\nconnection: close\r\n\r\nstay";
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            // A browser may open a connection and say nothing; then there is nothing to answer.
+            if stream.read(&mut request).await.is_ok_and(|length| length > 0) {
+                let _ = stream.write_all(ANSWER).await;
+            }
+        }
+    });
+    format!("http://{address}/")
+}
+
 #[tokio::test]
 async fn a_reader_that_leaves_ends_the_task_too() {
+    let Some(browser) = real_browser() else { return };
     let home = Home::new();
-    let mut run = Call::start(home.run(&stub_url("/sleep"), &["--timeout-run", "1s", "--json"]));
+    let mut run = program(&["run", &lasting_page().await, "--json", "--browser", &browser, "--state-dir"]);
+    run.arg(home.dir("s")).env("COMET_TASK_RUNNER_RUN_DIR", home.dir("r")).env("TMPDIR", home.dir("t"));
+    if rustix::process::geteuid().is_root() {
+        run.arg("--no-sandbox");
+    }
+    let mut run = Call::start(run);
     run.line().await.unwrap();
+    // Its next change meets a closed pipe, while the page would stay open for ever.
     let (child, stderr) = run.stop_reading();
     let (status, words) = super::end_of(child, stderr).await;
     assert_eq!((status.code(), words.as_str()), (Some(141), ""));
