@@ -1,4 +1,7 @@
-//! The integration tests, in one binary.
+//! The integration tests: one binary, real processes, nothing left behind.
+
+// The lint's own allowance for tests does not reach the functions that they share.
+#![allow(clippy::unwrap_used)]
 
 #[path = "it/conformance/mod.rs"]
 mod conformance;
@@ -8,3 +11,7 @@ mod ledger;
 mod ledger_process;
 #[path = "it/lives.rs"]
 mod lives;
+#[path = "it/process/mod.rs"]
+mod process;
+#[path = "it/stub.rs"]
+mod stub;
