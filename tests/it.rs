@@ -5,6 +5,8 @@
 
 #[path = "it/conformance/mod.rs"]
 mod conformance;
+#[path = "it/execute.rs"]
+mod execute;
 #[path = "it/ledger.rs"]
 mod ledger;
 #[path = "it/ledger_process.rs"]
@@ -13,5 +15,7 @@ mod ledger_process;
 mod lives;
 #[path = "it/process/mod.rs"]
 mod process;
+#[path = "it/service.rs"]
+mod service;
 #[path = "it/stub.rs"]
 mod stub;
