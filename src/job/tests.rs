@@ -5,3 +5,4 @@ mod outcome;
 mod random;
 mod sample;
 mod table;
+mod value;

@@ -114,7 +114,7 @@ fn assert_kept<T: PartialEq + std::fmt::Debug>(before: Option<&T>, after: Option
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_terminal_status_is_final_and_a_settled_job_stays_settled(spec in any_spec(), story in story()) {
