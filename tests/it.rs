@@ -5,7 +5,7 @@
 
 #[path = "it/cli/mod.rs"]
 mod cli;
-#[path = "it/conformance.rs"]
+#[path = "it/conformance/mod.rs"]
 mod conformance;
 #[path = "it/demo.rs"]
 mod demo;
@@ -13,6 +13,8 @@ mod demo;
 mod execute;
 #[path = "it/ledger.rs"]
 mod ledger;
+#[path = "it/ledger_process.rs"]
+mod ledger_process;
 #[path = "it/lives.rs"]
 mod lives;
 #[path = "it/process/mod.rs"]
