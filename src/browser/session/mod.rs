@@ -179,7 +179,7 @@ impl Session {
         match (head.id, head.method.as_deref()) {
             (Some(id), _) => self.take_answer(id, message, &mut step),
             (None, Some(method)) => {
-                self.take_event(method, head.session.as_deref(), message, &mut step)
+                self.take_event(method, head.session.as_deref(), message, &mut step);
             }
             (None, None) => {}
         }
@@ -217,7 +217,7 @@ impl Session {
                 self.attach_again(step);
             }
             (Some(Call::GetTargets), _) => {
-                self.take_stock(answer.result.target_infos.unwrap_or_default(), step);
+                self.take_stock(&answer.result.target_infos.unwrap_or_default(), step);
             }
             (Some(Call::FrameTree), _) => {
                 if let Some(tree) = answer.result.frame_tree {
@@ -227,7 +227,7 @@ impl Session {
             // Without a call it answers an earlier service; only the creation of a page answers with a target.
             (Some(Call::CreateTarget) | None, None) => {
                 if let Some(target) = answer.result.target_id {
-                    self.own_target(target, step);
+                    self.own_target(&target, step);
                 }
             }
             (Some(Call::GetVersion | Call::AttachToTarget | Call::Prepare) | None, _) => {}
@@ -252,8 +252,8 @@ impl Session {
     }
 
     fn create_page(&mut self, step: &mut Step) {
-        // A page in no window has no person to see it; one in a window has a window of its own.
-        let params = json!({ "url": self.plan.url, "newWindow": !self.plan.headless });
+        // Always said: with `false` a browser that has no window yet refuses ("no browser is open").
+        let params = json!({ "url": self.plan.url, "newWindow": true });
         self.call(step, Call::CreateTarget, "Target.createTarget", &params);
     }
 

@@ -96,7 +96,7 @@ impl Session {
             }
             "Page.javascriptDialogClosed" => step.facts.push(Fact::DialogClosed),
             _ if !self.state.navigation.is_decided() => {
-                self.take_navigation_event(method, message, step)
+                self.take_navigation_event(method, message, step);
             }
             _ => {}
         }

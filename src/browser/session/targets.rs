@@ -72,14 +72,14 @@ impl Session {
     }
 
     /// Learns which page is the task's, and lets go of those that were held because they might have been.
-    pub(super) fn own_target(&mut self, target: String, step: &mut Step) {
+    pub(super) fn own_target(&mut self, target: &str, step: &mut Step) {
         if self.state.target.is_some() {
             return;
         }
-        self.state.target = Some(target.clone());
+        self.state.target = Some(target.to_owned());
         self.changed = true;
         step.facts.push(Fact::Created {
-            target: target.clone(),
+            target: target.to_owned(),
         });
         for page in std::mem::take(&mut self.held) {
             if page.target == target {
@@ -141,15 +141,15 @@ impl Session {
     }
 
     /// After an adoption and its replay: finds the task's page among those that are there.
-    pub(super) fn take_stock(&mut self, pages: Vec<TargetInfo>, step: &mut Step) {
+    pub(super) fn take_stock(&mut self, pages: &[TargetInfo], step: &mut Step) {
         if self.state.closed {
             return;
         }
         if self.state.target.is_none() {
-            let Some(page) = self.likely_page(&pages) else {
+            let Some(page) = self.likely_page(pages) else {
                 return self.create_page(step);
             };
-            self.own_target(page, step);
+            self.own_target(&page, step);
         }
         let Some(info) = pages.iter().find(|info| self.owns(&info.target_id)) else {
             return self.page_closed(step);
