@@ -15,7 +15,7 @@ use comet_task_runner::browser::{
 use tempfile::TempDir;
 
 /// Longest wait for anything: far above what a loaded machine takes.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The token of every test's task.
 pub(crate) const TOKEN: &str = "c2VjcmV0-token";
@@ -142,6 +142,25 @@ impl Driven {
         }
     }
 
+    /// The first message that is looked for, while no session answers the browser.
+    pub(crate) fn until_message(
+        &mut self,
+        wanted: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let message = self
+                .messages
+                .recv_timeout(left)
+                .expect("the message comes in time");
+            let message = serde_json::from_slice(&message).unwrap();
+            if wanted(&message) {
+                return message;
+            }
+        }
+    }
+
     /// The result of the first report, once there is one, and all facts up to it.
     pub(crate) fn report(&mut self) -> (browser::Report, Vec<Fact>) {
         let mut facts = self.until(|fact| matches!(fact, Fact::Reported(_)));
@@ -169,11 +188,22 @@ impl Driven {
         self.send(&[command]);
     }
 
+    /// Kills the page's renderer from within.
+    pub(crate) fn crash_page(&mut self) {
+        self.command_page("Page.crash", &serde_json::json!({}));
+    }
+
+    /// Runs a script in the page as if a person had just clicked there.
+    pub(crate) fn click_for(&mut self, script: &str) {
+        let params = serde_json::json!({ "expression": script, "userGesture": true });
+        self.command_page("Runtime.evaluate", &params);
+    }
+
     /// Sends a command to the page that the session knows nothing of.
-    pub(crate) fn command_page(&mut self, method: &str) {
+    fn command_page(&mut self, method: &str, params: &serde_json::Value) {
         let saved = serde_json::to_value(self.saved.as_ref().unwrap()).unwrap();
-        let command =
-            serde_json::json!({ "id": 2_000_000, "method": method, "sessionId": saved["session"] });
+        let session = &saved["session"];
+        let command = serde_json::json!({ "id": 2_000_000, "method": method, "params": params, "sessionId": session });
         self.send(&[command.to_string().into_bytes()]);
     }
 

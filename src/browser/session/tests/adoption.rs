@@ -8,7 +8,7 @@ fn a_lost_session_is_replaced_while_the_page_lives() {
     let mut talk = Talk::arrived();
     talk.event("Target.detachedFromTarget", &json!({ "sessionId": "S" }));
     assert_eq!(talk.sent.last().unwrap().1, "Target.attachToTarget");
-    talk.attach("T", "S2", None);
+    talk.attach_own("S2");
     assert!(
         talk.sent_to("S2")
             .contains(&"Runtime.addBinding".to_owned())
@@ -53,8 +53,9 @@ fn a_page_that_was_never_created_is_created() {
 fn the_replay_of_a_creation_is_understood_although_its_command_is_not_ours() {
     let mut talk = Talk::resumed(1, None);
     talk.say(&json!({ "id": 3, "result": { "product": "Chrome/1" } }));
-    talk.attach("T", "S", None);
+    talk.attach("T", "A", None);
     talk.say(&json!({ "id": 4, "result": { "targetId": "T" } }));
+    talk.attach_own("S");
     assert_eq!(talk.sent_to("S")[..6], PREPARATION);
     assert_eq!(
         talk.take_facts(),
@@ -120,8 +121,9 @@ fn a_whole_conversation_replayed_adds_no_first_time_facts() {
     let mut talk = Talk::opened(true);
     talk.answer("Browser.getVersion", &json!({ "product": "Chrome/1" }));
     let conversation = |talk: &mut Talk| {
-        talk.attach("T", "S", None);
+        talk.attach("T", "A", None);
         talk.say(&json!({ "id": 4, "result": { "targetId": "T" } }));
+        talk.attach_own("S");
         talk.started("L");
         talk.responded("L", 200);
         talk.navigated(&json!({ "id": "T", "loaderId": "L", "url": URL }));

@@ -60,8 +60,9 @@ impl Talk {
     /// A headless session whose page is attached and prepared.
     fn attached() -> Self {
         let mut talk = Self::opened(true);
-        talk.attach("T", "S", None);
+        talk.attach("T", "A", None);
         talk.answer("Target.createTarget", &json!({ "targetId": "T" }));
+        talk.attach_own("S");
         talk.facts.clear();
         talk
     }
@@ -123,6 +124,14 @@ impl Talk {
             &json!({ "sessionId": session, "waitingForDebugger": true,
                 "targetInfo": { "targetId": target, "type": "page", "url": URL, "title": "", "openerId": opener } }),
         );
+    }
+
+    /// The answer to the attachment that was asked for.
+    fn attach_own(&mut self, session: &str) {
+        let info = json!({ "targetId": "T", "type": "page", "url": URL, "title": "" });
+        let params =
+            json!({ "sessionId": session, "waitingForDebugger": false, "targetInfo": info });
+        self.event("Target.attachedToTarget", &params);
     }
 
     fn started(&mut self, loader: &str) {

@@ -42,27 +42,39 @@ fn the_first_answer_is_a_fact_once() {
 #[test]
 fn the_page_is_prepared_before_it_runs_when_attached_comes_first() {
     let mut talk = Talk::opened(true);
-    talk.attach("T", "S", None);
+    talk.attach("T", "A", None);
     assert!(
         talk.sent
             .iter()
             .all(|(_, _, command)| command["sessionId"].is_null())
     );
     talk.answer("Target.createTarget", &json!({ "targetId": "T" }));
-    assert_eq!(talk.sent_to("S"), PREPARATION);
     assert_eq!(
         talk.take_facts(),
         [Fact::Created {
             target: "T".to_owned()
         }]
     );
+    check_preparation(talk);
 }
 
 #[test]
 fn the_page_is_prepared_before_it_runs_when_the_answer_comes_first() {
     let mut talk = Talk::opened(true);
     talk.answer("Target.createTarget", &json!({ "targetId": "T" }));
-    talk.attach("T", "S", None);
+    talk.attach("T", "A", None);
+    check_preparation(talk);
+}
+
+/// A session of its own is asked for, prepared, and only then is the page let go.
+fn check_preparation(mut talk: Talk) {
+    assert_eq!(talk.sent.last().unwrap().1, "Target.attachToTarget");
+    talk.attach_own("S");
+    let (_, method, command) = talk.sent.last().unwrap();
+    assert_eq!(
+        (method.as_str(), &command["params"]["autoAttach"]),
+        ("Target.setAutoAttach", &json!(false))
+    );
     assert_eq!(talk.sent_to("S"), PREPARATION);
 }
 
@@ -97,15 +109,23 @@ fn pages_of_nobody_are_let_run_before_and_after_ours_is_known() {
 }
 
 #[test]
-fn in_a_window_later_pages_do_not_wait() {
-    let mut talk = Talk::opened(false);
-    talk.attach("T", "S", None);
-    talk.answer("Target.createTarget", &json!({ "targetId": "T" }));
-    let last = talk.sent.last().unwrap();
+fn a_later_page_is_listened_to_where_nobody_sees_its_dialogs() {
+    let popup = json!({ "targetInfo": { "targetId": "P", "type": "page", "openerId": "T" } });
+    let mut talk = Talk::attached();
+    talk.sent.clear();
+    talk.event("Target.targetCreated", &popup);
     assert_eq!(
-        (last.1.as_str(), &last.2["params"]["waitForDebuggerOnStart"]),
-        ("Target.setAutoAttach", &json!(false))
+        talk.sent[0].2["params"],
+        json!({ "targetId": "P", "flatten": true })
     );
+
+    let mut talk = Talk::opened(false);
+    talk.attach("T", "A", None);
+    talk.answer("Target.createTarget", &json!({ "targetId": "T" }));
+    talk.attach_own("S");
+    talk.sent.clear();
+    talk.event("Target.targetCreated", &popup);
+    assert!(talk.sent.is_empty());
 }
 
 #[test]

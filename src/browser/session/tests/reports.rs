@@ -105,6 +105,22 @@ fn what_is_shown_is_sampled_when_it_changes_and_never_shows_the_token() {
 }
 
 #[test]
+fn the_title_is_asked_for_when_a_document_has_loaded() {
+    let mut talk = Talk::arrived();
+    talk.page_event("Page.loadEventFired", &json!({ "timestamp": 1 }));
+    let info = json!({ "targetId": "T", "type": "page", "url": URL, "title": "t" });
+    talk.answer("Target.getTargetInfo", &json!({ "targetInfo": info }));
+    let sample = PageSample {
+        url: URL.to_owned(),
+        title: "t".to_owned(),
+    };
+    assert_eq!(talk.take_facts(), [Fact::Sampled(sample)]);
+    assert!(talk.session.ask_sample().is_some());
+    talk.event("Target.targetDestroyed", &json!({ "targetId": "T" }));
+    assert_eq!(talk.session.ask_sample(), None);
+}
+
+#[test]
 fn a_dialog_is_accepted_where_nobody_sees_it_and_left_to_the_person_in_a_window() {
     let dialog = json!({ "type": "prompt", "message": "?", "url": URL, "defaultPrompt": "d", "hasBrowserHandler": true });
     let mut talk = Talk::arrived();
@@ -122,8 +138,9 @@ fn a_dialog_is_accepted_where_nobody_sees_it_and_left_to_the_person_in_a_window(
     assert_eq!(talk.take_facts(), [opened(true), Fact::DialogClosed]);
 
     let mut talk = Talk::opened(false);
-    talk.attach("T", "S", None);
+    talk.attach("T", "A", None);
     talk.answer("Target.createTarget", &json!({ "targetId": "T" }));
+    talk.attach_own("S");
     talk.sent.clear();
     talk.facts.clear();
     talk.page_event("Page.javascriptDialogOpening", &dialog);
