@@ -15,16 +15,7 @@ impl Display {
     /// Starts a display on a free number.
     pub(crate) fn start() -> Self {
         let mut server = Command::new("Xvfb")
-            .args([
-                "-displayfd",
-                "1",
-                "-screen",
-                "0",
-                "1600x1100x24",
-                "-nolisten",
-                "tcp",
-                "-noreset",
-            ])
+            .args(["-displayfd", "1", "-screen", "0", "1600x1100x24", "-nolisten", "tcp", "-noreset"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -32,9 +23,7 @@ impl Display {
             .unwrap();
         let mut number = String::new();
         // The number is written once the display takes connections.
-        BufReader::new(server.stdout.take().unwrap())
-            .read_line(&mut number)
-            .unwrap();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut number).unwrap();
         let name = format!(":{}", number.trim());
         let manager = Command::new("openbox")
             .env("DISPLAY", &name)
@@ -43,20 +32,12 @@ impl Display {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Self {
-            server,
-            manager,
-            name,
-        }
+        Self { server, manager, name }
     }
 
     /// Runs a program on the display and gives its output.
     pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> String {
-        let output = Command::new(program)
-            .args(arguments)
-            .env("DISPLAY", &self.name)
-            .output()
-            .unwrap();
+        let output = Command::new(program).args(arguments).env("DISPLAY", &self.name).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 }
