@@ -21,10 +21,10 @@ impl Plan {
     /// About two minutes: 600 samples a side hold six above the 99th percentile.
     pub(crate) const FULL: Self = Self {
         ours: Kind::Ours,
-        latency_rounds: 12,
-        latency_jobs: 50,
-        rate_rounds: 5,
-        rate_span: Duration::from_secs(3),
+        latency_rounds: 24,
+        latency_jobs: 25,
+        rate_rounds: 7,
+        rate_span: Duration::from_secs(2),
         running_jobs: 200,
         watchers: 1_000,
         idle_span: Duration::from_secs(20),
