@@ -1,2 +1,7 @@
 //! The program.
-fn main() {}
+
+use comet_task_runner::process;
+
+fn main() {
+    process::become_launcher_if_asked();
+}

@@ -1,1 +1,15 @@
-//! Tests.
+//! The integration tests: one binary, real processes, nothing left behind.
+
+// The lint's own allowance for tests does not reach the functions that they share.
+#![allow(clippy::unwrap_used)]
+
+#[path = "it/conformance.rs"]
+mod conformance;
+#[path = "it/ledger.rs"]
+mod ledger;
+#[path = "it/lives.rs"]
+mod lives;
+#[path = "it/process/mod.rs"]
+mod process;
+#[path = "it/stub.rs"]
+mod stub;

@@ -1,4 +1,16 @@
-//! Everything that knows gRPC.
+//! Everything that knows gRPC: the contract, its service, and what each error is called on the wire.
+//!
+//! Callers are checked before they get here, by the guard in `web`; it marks those who showed the API token.
+
+mod convert;
+mod request;
+mod resume;
+mod serve;
+mod service;
+mod status;
+mod watch;
+
+pub use serve::{Body, Serve, is_open, plain, serve, unauthenticated};
 
 /// The contract, as generated from `proto/`; its comments are the documentation.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, unused_qualifications)]
@@ -8,3 +20,10 @@ pub mod v1 {
 
 /// The contract's descriptors with their comments, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// Who calls, as an extension of the request; absent for those who showed no token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// Somebody with the API token.
+    Api,
+}

@@ -30,6 +30,7 @@ pub struct Accepted {
 }
 
 /// What an event did.
+#[expect(clippy::large_enum_variant, reason = "moved once, out of here into the caller's Arc")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Applied {
     /// The job after it, one revision on.

@@ -1,0 +1,172 @@
+//! From jobs to messages: every field of the contract, in its order.
+
+use std::time::SystemTime;
+
+use super::v1;
+use crate::{
+    job::{ExitStatus, Job, PageEnd, Profile, Reason, Record, ReportStatus, Status, StopStep, Tier, WallTime},
+    runner::Sample,
+};
+
+impl From<&Job> for v1::Job {
+    fn from(job: &Job) -> Self {
+        let (exit_code, exit_signal) = match job.exit.as_ref().map(|exit| exit.status) {
+            Some(ExitStatus::Code(code)) => (Some(code), None),
+            Some(ExitStatus::Signal(signal)) => (None, Some(signal)),
+            None => (None, None),
+        };
+        Self {
+            task_id: job.id.to_string(),
+            url: job.spec.url.as_str().to_owned(),
+            status: status(job.status).into(),
+            done: job.status.is_terminal(),
+            reason: reason(job.reason).into(),
+            message: job.message.clone(),
+            created_at: Some(timestamp(job.created_at)),
+            started_at: job.started_at.map(timestamp),
+            finished_at: job.finished_at.map(timestamp),
+            updated_at: Some(timestamp(job.updated_at)),
+            expires_at: job.expires_at().map(timestamp),
+            process_id: job.process.as_ref().map_or(0, |process| process.pid),
+            is_process_alive: job.is_process_alive(),
+            exit_code,
+            exit_signal,
+            page: page(job),
+            browser: Some(browser(job)),
+            callback: job.report.as_ref().map(|report| v1::CallbackReport {
+                status: report_status(report.status).into(),
+                message: report.message.clone(),
+                result: report.result.clone().unwrap_or_default(),
+                reported_at: Some(timestamp(report.at)),
+            }),
+            cancel_requested: job.cancel.is_some(),
+            host: job.host.clone(),
+            attempt: job.attempt,
+            labels: job.spec.labels.clone().into_iter().collect(),
+            revision: job.revision,
+            tree_end: job
+                .tree_end
+                .map(|end| v1::TreeEnd { step: step(end.step).into(), killed_count: end.killed }),
+        }
+    }
+}
+
+impl From<&Sample> for v1::Sample {
+    fn from(sample: &Sample) -> Self {
+        Self {
+            queue_position: sample.queue_position,
+            progress: sample.progress.map(u32::from),
+            progress_message: sample.progress_message.clone(),
+            page_title: sample.page_title.clone(),
+            page_url: sample.page_url.clone(),
+        }
+    }
+}
+
+fn page(job: &Record) -> Option<v1::Page> {
+    use v1::page::LoadState;
+    // Without page facts there is nothing to say; with them, it is loading from the start.
+    if job.spec.tier == Tier::ExitOnly || job.process.is_none() {
+        return None;
+    }
+    let (load_state, crash_status) = match (&job.page_end, &job.net_error, &job.page) {
+        (Some(PageEnd::Closed), _, _) => (LoadState::Closed, String::new()),
+        (Some(PageEnd::Crashed(status)), _, _) => (LoadState::Crashed, status.clone()),
+        (None, Some(_), _) => (LoadState::NavigationError, String::new()),
+        (None, None, Some(_)) => (LoadState::Committed, String::new()),
+        (None, None, None) => (LoadState::Loading, String::new()),
+    };
+    Some(v1::Page {
+        url: job.page.as_ref().map(|page| page.url.clone()).unwrap_or_default(),
+        http_status: job.page.as_ref().and_then(|page| page.http_status).map(u32::from),
+        net_error: job.net_error.clone().unwrap_or_default(),
+        load_state: load_state.into(),
+        crash_status,
+    })
+}
+
+fn browser(job: &Record) -> v1::Browser {
+    use v1::browser::Tier as WireTier;
+    v1::Browser {
+        name: job.spec.browser.clone(),
+        version: job.answer.as_ref().map(|answer| answer.version.clone()).unwrap_or_default(),
+        headless: job.spec.headless,
+        tier: match job.spec.tier {
+            Tier::Managed => WireTier::Managed,
+            Tier::ExitOnly => WireTier::ExitOnly,
+        }
+        .into(),
+        profile: match &job.spec.profile {
+            Profile::Ephemeral => String::new(),
+            Profile::Named(name) => name.clone(),
+        },
+    }
+}
+
+pub(super) fn timestamp(time: WallTime) -> prost_types::Timestamp {
+    SystemTime::from(time).into()
+}
+
+pub(super) const fn status(status: Status) -> v1::job::Status {
+    use v1::job::Status as Wire;
+    match status {
+        Status::Created => Wire::Created,
+        Status::Running => Wire::Running,
+        Status::Stopping => Wire::Stopping,
+        Status::Done => Wire::Done,
+        Status::Failed => Wire::Failed,
+        Status::Cancelled => Wire::Cancelled,
+        Status::TimedOut => Wire::TimedOut,
+        Status::Lost => Wire::Lost,
+    }
+}
+
+const fn report_status(status: ReportStatus) -> v1::job::Status {
+    match status {
+        ReportStatus::Done => v1::job::Status::Done,
+        ReportStatus::Failed => v1::job::Status::Failed,
+    }
+}
+
+const fn step(step: StopStep) -> v1::tree_end::Step {
+    use v1::tree_end::Step as Wire;
+    match step {
+        StopStep::ByItself => Wire::ByItself,
+        StopStep::Closed => Wire::Closed,
+        StopStep::Terminated => Wire::Terminated,
+        StopStep::Killed => Wire::Killed,
+    }
+}
+
+const fn reason(reason: Reason) -> v1::job::Reason {
+    use v1::job::Reason as Wire;
+    match reason {
+        Reason::Accepted => Wire::Accepted,
+        Reason::Requeued => Wire::Requeued,
+        Reason::Launched => Wire::Launched,
+        Reason::CancelRequested => Wire::CancelRequested,
+        Reason::QueueTimeout => Wire::QueueTimeout,
+        Reason::LaunchTimeout => Wire::LaunchTimeout,
+        Reason::NavigationTimeout => Wire::NavigationTimeout,
+        Reason::RunTimeout => Wire::RunTimeout,
+        Reason::IdleTimeout => Wire::IdleTimeout,
+        Reason::ServiceAway => Wire::ServiceAway,
+        Reason::Callback => Wire::Callback,
+        Reason::PageClosed => Wire::PageClosed,
+        Reason::RuleMatched => Wire::RuleMatched,
+        Reason::ProcessExited => Wire::ProcessExited,
+        Reason::ProcessFailed => Wire::ProcessFailed,
+        Reason::BrowserTerminated => Wire::BrowserTerminated,
+        Reason::PageCrashed => Wire::PageCrashed,
+        Reason::OutOfMemory => Wire::OutOfMemory,
+        Reason::NavigationFailed => Wire::NavigationFailed,
+        Reason::HttpError => Wire::HttpError,
+        Reason::ProfileInUse => Wire::ProfileInUse,
+        Reason::HandedOver => Wire::HandedOver,
+        Reason::NoReport => Wire::NoReport,
+        Reason::LaunchFailed => Wire::LaunchFailed,
+        Reason::ServiceRestarted => Wire::ServiceRestarted,
+        Reason::HostRestarted => Wire::HostRestarted,
+        Reason::ShimDied => Wire::ShimDied,
+    }
+}

@@ -1,0 +1,366 @@
+//! From messages to what they ask for: every field checked, all that is at fault told at once.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use uuid::Uuid;
+
+use super::{status::Violation, v1};
+use crate::{
+    browser::name::check_name,
+    job::{AfterFinish, Completion, Profile, ReportStatus, TaskId, TaskUrl, Timeouts, UrlError},
+    runner::{Cancellation, Mode, Order, PageReport},
+};
+
+/// Default launch timeout: ten times a slow start on a busy machine.
+const LAUNCH_DEFAULT: Duration = Duration::from_secs(30);
+/// Default navigation timeout: what browsers themselves give a silent server, about.
+const NAVIGATION_DEFAULT: Duration = Duration::from_secs(60);
+/// Default grace: a browser that saves its profile takes well under a second.
+const GRACE_DEFAULT: Duration = Duration::from_secs(5);
+/// Longest grace: past it a browser is not leaving.
+const GRACE_MAX: Duration = Duration::from_secs(600);
+/// Default retention.
+const RETENTION_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Longest span that means something: a leap year.
+const SPAN_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+/// Most labels of a job: they ride on every change.
+const LABELS_MAX: usize = 32;
+/// Longest key of a label, as elsewhere in the field.
+const LABEL_KEY_CHARS_MAX: usize = 63;
+/// Longest value of a label.
+const LABEL_VALUE_CHARS_MAX: usize = 255;
+/// Most origins that may report on one task.
+const ORIGINS_MAX: usize = 16;
+/// Longest message of a report.
+const REPORT_MESSAGE_BYTES_MAX: usize = 4 * 1024;
+/// Longest result of a report.
+const REPORT_RESULT_BYTES_MAX: usize = 64 * 1024;
+/// Heartbeat when none is asked for.
+const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(15);
+/// Shortest and longest heartbeat: neither a flood nor a silence that proxies cut.
+const HEARTBEAT_RANGE: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
+
+/// Collects what is at fault while fields are read.
+#[derive(Default)]
+struct Faults(Vec<Violation>);
+
+impl Faults {
+    fn add(&mut self, field: impl Into<String>, reason: &'static str, description: impl Into<String>) {
+        self.0.push(Violation::new(field, reason, description));
+    }
+
+    fn ok<T>(self, value: Option<T>) -> Result<T, Vec<Violation>> {
+        match value {
+            Some(value) if self.0.is_empty() => Ok(value),
+            Some(_) | None => Err(self.0),
+        }
+    }
+
+    /// A span as given; none when it is unset or at fault.
+    fn span(&mut self, field: &str, span: Option<&prost_types::Duration>, max: Duration) -> Option<Duration> {
+        let span = span?;
+        match Duration::try_from(*span) {
+            Ok(span) if span <= max => Some(span),
+            Ok(_) => {
+                self.add(field, "DURATION_OUT_OF_RANGE", format!("is longer than {} s", max.as_secs()));
+                None
+            }
+            Err(_) => {
+                self.add(field, "DURATION_OUT_OF_RANGE", "is negative or not a duration; give one such as \"30s\"");
+                None
+            }
+        }
+    }
+
+    /// A timeout: its default when unset, without limit when zero.
+    fn timeout(
+        &mut self,
+        field: &str,
+        span: Option<&prost_types::Duration>,
+        default: Option<Duration>,
+    ) -> Option<Duration> {
+        if span.is_none() {
+            return default;
+        }
+        self.span(field, span, SPAN_MAX).filter(|span| !span.is_zero())
+    }
+}
+
+pub(super) fn task_id(text: &str) -> Result<TaskId, Vec<Violation>> {
+    if text.is_empty() {
+        return Err(vec![Violation::new("task_id", "TASK_ID_INVALID", "is empty; give the task_id that Execute answered with")]);
+    }
+    text.parse().map_err(|error: crate::job::TaskIdError| {
+        vec![Violation::new("task_id", "TASK_ID_INVALID", error.to_string())]
+    })
+}
+
+pub(super) fn order(request: &v1::ExecuteRequest) -> Result<Order, Vec<Violation>> {
+    let mut faults = Faults::default();
+    let url = match TaskUrl::parse(&request.url) {
+        Ok(url) => Some(url),
+        Err(error) => {
+            let reason = match error {
+                UrlError::SchemeNotAllowed(_) => "URL_SCHEME_NOT_ALLOWED",
+                UrlError::Empty
+                | UrlError::TooLong(_)
+                | UrlError::ControlCharacter(_)
+                | UrlError::Malformed(_)
+                | UrlError::Userinfo => "URL_INVALID",
+            };
+            faults.add("url", reason, error.to_string());
+            None
+        }
+    };
+    let request_id = request_id(&mut faults, &request.request_id);
+    let mode = mode(&mut faults, request.mode);
+    let profile = profile_of(&mut faults, &request.profile);
+    let completion = completion(&mut faults, request.completion_policy);
+    let after_finish = after_finish(&mut faults, request.after_finish);
+    let callback_origins = origins(&mut faults, &request.callback_origins);
+    let timeouts = timeouts(&mut faults, request.timeouts.as_ref());
+    let grace = faults.span("termination_grace", request.termination_grace.as_ref(), GRACE_MAX);
+    let retention = faults.span("retention", request.retention.as_ref(), SPAN_MAX);
+    let labels = labels(&mut faults, request);
+    let order = url.map(|url| Order {
+        url,
+        request_id,
+        browser: (!request.browser.is_empty()).then(|| request.browser.clone()),
+        mode,
+        profile,
+        completion,
+        fail_on_http_error: request.fail_on_http_error,
+        callback_origins,
+        timeouts,
+        needs_page_facts: needs_page_facts(request),
+        grace: grace.unwrap_or(GRACE_DEFAULT),
+        after_finish,
+        retention: retention.unwrap_or(RETENTION_DEFAULT),
+        labels,
+    });
+    faults.ok(order)
+}
+
+/// The first field that only a browser with page facts can honour.
+fn needs_page_facts(request: &v1::ExecuteRequest) -> Option<&'static str> {
+    let navigation = request.timeouts.as_ref().is_some_and(|timeouts| timeouts.navigation.is_some());
+    [
+        (request.fail_on_http_error, "fail_on_http_error"),
+        (!request.callback_origins.is_empty(), "callback_origins"),
+        (navigation, "timeouts.navigation"),
+    ]
+    .into_iter()
+    .find_map(|(asked, field)| asked.then_some(field))
+}
+
+fn request_id(faults: &mut Faults, text: &str) -> Option<Uuid> {
+    if text.is_empty() {
+        return None;
+    }
+    match Uuid::try_parse(text) {
+        Ok(uuid) if !uuid.is_nil() => Some(uuid),
+        Ok(_) | Err(_) => {
+            faults.add("request_id", "REQUEST_ID_INVALID", "is not a UUID; make one, such as with uuidgen, or leave it empty");
+            None
+        }
+    }
+}
+
+fn mode(faults: &mut Faults, value: i32) -> Mode {
+    use v1::execute_request::Mode as Wire;
+    match Wire::try_from(value) {
+        Ok(Wire::Unspecified | Wire::Auto) => Mode::Auto,
+        Ok(Wire::Headed) => Mode::Headed,
+        Ok(Wire::Headless) => Mode::Headless,
+        Err(_) => {
+            faults.add("mode", "ENUM_UNKNOWN", format!("{value} is not a mode; give AUTO, HEADED or HEADLESS"));
+            Mode::Auto
+        }
+    }
+}
+
+fn completion(faults: &mut Faults, value: i32) -> Completion {
+    use v1::execute_request::CompletionPolicy as Wire;
+    match Wire::try_from(value) {
+        Ok(Wire::Unspecified | Wire::Any) => Completion::Any,
+        Ok(Wire::RequireReport) => Completion::RequireReport,
+        Ok(Wire::ProcessExit) => Completion::ProcessExit,
+        Err(_) => {
+            let remedy = format!("{value} is not a policy; give ANY, REQUIRE_REPORT or PROCESS_EXIT");
+            faults.add("completion_policy", "ENUM_UNKNOWN", remedy);
+            Completion::Any
+        }
+    }
+}
+
+fn after_finish(faults: &mut Faults, value: i32) -> Option<AfterFinish> {
+    use v1::execute_request::AfterFinish as Wire;
+    match Wire::try_from(value) {
+        Ok(Wire::Unspecified) => None,
+        Ok(Wire::Close) => Some(AfterFinish::Close),
+        Ok(Wire::KeepOpen) => Some(AfterFinish::KeepOpen),
+        Err(_) => {
+            faults.add("after_finish", "ENUM_UNKNOWN", format!("{value} is not known; give CLOSE or KEEP_OPEN"));
+            None
+        }
+    }
+}
+
+fn profile_of(faults: &mut Faults, name: &str) -> Profile {
+    if name.is_empty() {
+        return Profile::Ephemeral;
+    }
+    if let Err(error) = check_name(name) {
+        faults.add("profile", "PROFILE_INVALID", error.to_string());
+    }
+    Profile::Named(name.to_owned())
+}
+
+fn origins(faults: &mut Faults, origins: &[String]) -> Vec<String> {
+    if origins.len() > ORIGINS_MAX {
+        faults.add("callback_origins", "TOO_MANY", format!("has {} entries; at most {ORIGINS_MAX} are taken", origins.len()));
+        return Vec::new();
+    }
+    let mut checked = Vec::with_capacity(origins.len());
+    for (index, text) in origins.iter().enumerate() {
+        // An origin in its one spelling is what a browser reports, so anything else would never match.
+        match TaskUrl::parse(text) {
+            Ok(url) if url.origin() == *text => checked.push(text.clone()),
+            Ok(url) => faults.add(
+                format!("callback_origins[{index}]"),
+                "ORIGIN_INVALID",
+                format!("{text:?} is not an origin; write it as {:?}", url.origin()),
+            ),
+            Err(_) => faults.add(
+                format!("callback_origins[{index}]"),
+                "ORIGIN_INVALID",
+                "is not an http or https origin; give one such as \"https://example.org\"",
+            ),
+        }
+    }
+    checked
+}
+
+fn timeouts(faults: &mut Faults, timeouts: Option<&v1::Timeouts>) -> Timeouts {
+    let given = timeouts.copied().unwrap_or_default();
+    Timeouts {
+        queue: faults.timeout("timeouts.queue", given.queue.as_ref(), None),
+        launch: faults.timeout("timeouts.launch", given.launch.as_ref(), Some(LAUNCH_DEFAULT)),
+        navigation: faults.timeout("timeouts.navigation", given.navigation.as_ref(), Some(NAVIGATION_DEFAULT)),
+        run: faults.timeout("timeouts.run", given.run.as_ref(), None),
+        idle: faults.timeout("timeouts.idle", given.idle.as_ref(), None),
+    }
+}
+
+fn labels(faults: &mut Faults, request: &v1::ExecuteRequest) -> BTreeMap<String, String> {
+    if request.labels.len() > LABELS_MAX {
+        let count = request.labels.len();
+        faults.add("labels", "TOO_MANY", format!("has {count} entries; at most {LABELS_MAX} are taken"));
+    }
+    let labels: BTreeMap<_, _> = request.labels.clone().into_iter().collect();
+    for (key, value) in &labels {
+        if key.is_empty() || key.chars().count() > LABEL_KEY_CHARS_MAX || key.chars().any(char::is_control) {
+            let remedy = format!("the key {key:?} needs 1 to {LABEL_KEY_CHARS_MAX} characters, none of them control characters");
+            faults.add("labels", "LABEL_INVALID", remedy);
+        } else if value.chars().count() > LABEL_VALUE_CHARS_MAX || value.chars().any(char::is_control) {
+            let remedy = format!("takes at most {LABEL_VALUE_CHARS_MAX} characters, none of them control characters");
+            faults.add(format!("labels[{key}]"), "LABEL_INVALID", remedy);
+        }
+    }
+    labels
+}
+
+pub(super) fn report(request: &v1::CallbackRequest) -> Result<PageReport, Vec<Violation>> {
+    let mut faults = Faults::default();
+    if request.message.len() > REPORT_MESSAGE_BYTES_MAX {
+        let length = request.message.len();
+        faults.add("message", "MESSAGE_TOO_LARGE", format!("has {length} bytes; at most {REPORT_MESSAGE_BYTES_MAX} are taken"));
+    }
+    if request.result.len() > REPORT_RESULT_BYTES_MAX {
+        let length = request.result.len();
+        faults.add("result", "RESULT_TOO_LARGE", format!("has {length} bytes; at most {REPORT_RESULT_BYTES_MAX} are taken"));
+    } else if !request.result.is_empty()
+        && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&request.result)
+    {
+        faults.add("result", "RESULT_INVALID", format!("is not JSON ({error}); a bare text needs quotes"));
+    }
+    let end = |status| PageReport::End {
+        status,
+        message: request.message.clone(),
+        result: (!request.result.is_empty()).then(|| request.result.clone()),
+    };
+    let report = match request.status() {
+        v1::job::Status::Done => Some(end(ReportStatus::Done)),
+        v1::job::Status::Failed => Some(end(ReportStatus::Failed)),
+        v1::job::Status::Running => Some(PageReport::Alive {
+            progress: progress(&mut faults, request.progress),
+            message: request.message.clone(),
+        }),
+        v1::job::Status::Unspecified
+        | v1::job::Status::Created
+        | v1::job::Status::Stopping
+        | v1::job::Status::Cancelled
+        | v1::job::Status::TimedOut
+        | v1::job::Status::Lost => {
+            faults.add("status", "STATUS_NOT_REPORTABLE", "cannot be reported; give DONE, FAILED or RUNNING");
+            None
+        }
+    };
+    let alive = matches!(report, Some(PageReport::Alive { .. }));
+    if alive && !request.result.is_empty() {
+        faults.add("result", "RESULT_INVALID", "goes with DONE and FAILED only; leave it empty with RUNNING");
+    }
+    if !alive && request.progress.is_some() {
+        faults.add("progress", "PROGRESS_INVALID", "goes with RUNNING only; leave it out with DONE and FAILED");
+    }
+    faults.ok(report)
+}
+
+fn progress(faults: &mut Faults, progress: Option<u32>) -> Option<u8> {
+    let progress = progress?;
+    match u8::try_from(progress) {
+        Ok(percent) if percent <= 100 => Some(percent),
+        Ok(_) | Err(_) => {
+            faults.add("progress", "PROGRESS_INVALID", format!("{progress} is not a percentage; give 0 to 100"));
+            None
+        }
+    }
+}
+
+pub(super) fn cancellation(request: &v1::CancelJobRequest) -> Result<Cancellation, Vec<Violation>> {
+    let mut faults = Faults::default();
+    let grace = faults.span("termination_grace", request.termination_grace.as_ref(), GRACE_MAX);
+    let grace = if request.force { Some(Duration::ZERO) } else { grace };
+    faults.ok(Some(Cancellation { grace }))
+}
+
+/// When a watch is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    TaskDone,
+    ProcessExited,
+}
+
+pub(super) fn until(value: i32) -> Result<Until, Vec<Violation>> {
+    use v1::watch_job_request::Until as Wire;
+    match Wire::try_from(value) {
+        Ok(Wire::Unspecified | Wire::TaskDone) => Ok(Until::TaskDone),
+        Ok(Wire::ProcessExited) => Ok(Until::ProcessExited),
+        Err(_) => {
+            let remedy = format!("{value} is not known; give TASK_DONE or PROCESS_EXITED");
+            Err(vec![Violation::new("until", "ENUM_UNKNOWN", remedy)])
+        }
+    }
+}
+
+pub(super) fn heartbeat(span: Option<&prost_types::Duration>) -> Result<Duration, Vec<Violation>> {
+    let mut faults = Faults::default();
+    let span = match span {
+        None => HEARTBEAT_DEFAULT,
+        Some(_) => faults.span("heartbeat_interval", span, *HEARTBEAT_RANGE.end()).unwrap_or(HEARTBEAT_DEFAULT),
+    };
+    if span < *HEARTBEAT_RANGE.start() {
+        faults.add("heartbeat_interval", "DURATION_OUT_OF_RANGE", "is shorter than 1 s");
+    }
+    faults.ok(Some(span))
+}

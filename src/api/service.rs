@@ -1,0 +1,139 @@
+//! One method per call: convert, ask the runner, convert.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status};
+
+use super::{
+    Caller, request,
+    resume::ResumeToken,
+    status::{self, Violation},
+    v1::{self, task_runner_server::TaskRunner},
+    watch::{self, Plan, Start, WatchStream},
+};
+use crate::{
+    job::TaskId,
+    runner::{CallError, Reported, Runner},
+};
+
+/// The service as callers see it.
+pub(super) struct Service {
+    runner: Runner,
+    watchers: Arc<Semaphore>,
+    watchers_max: usize,
+}
+
+impl Service {
+    pub(super) fn new(runner: Runner, watchers_max: usize) -> Self {
+        Self { runner, watchers: Arc::new(Semaphore::new(watchers_max)), watchers_max }
+    }
+
+    /// A callback token opens its own task only; without one the caller must have shown the API token.
+    fn admit_callback(&self, id: TaskId, token: &str, caller: Option<Caller>) -> Result<(), Status> {
+        match (token.is_empty(), caller) {
+            (true, Some(Caller::Api)) => Ok(()),
+            (true, None) => Err(status::unauthenticated(true)),
+            (false, _) if self.runner.accepts_callback(id, token) => Ok(()),
+            (false, _) => Err(status::callback_token_invalid()),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl TaskRunner for Service {
+    async fn execute(
+        &self,
+        request: Request<v1::ExecuteRequest>,
+    ) -> Result<Response<v1::ExecuteResponse>, Status> {
+        let request = request.into_inner();
+        let order = request::order(&request).map_err(|violations| status::invalid(&violations))?;
+        if request.validate_only {
+            let job = self.runner.validate(&order).map_err(|error| status::execute(&error))?;
+            let job = v1::Job { task_id: String::new(), ..v1::Job::from(&job) };
+            return Ok(Response::new(v1::ExecuteResponse { job: Some(job), ..Default::default() }));
+        }
+        let executed = self.runner.execute(order).await.map_err(|error| status::execute(&error))?;
+        let job = v1::Job::from(executed.job.as_ref());
+        Ok(Response::new(v1::ExecuteResponse {
+            task_id: job.task_id.clone(),
+            process_id: job.process_id,
+            job: Some(job),
+            callback_token: executed.callback_token,
+        }))
+    }
+
+    async fn get_status(
+        &self,
+        request: Request<v1::GetStatusRequest>,
+    ) -> Result<Response<v1::GetStatusResponse>, Status> {
+        let id = request::task_id(&request.get_ref().task_id).map_err(|violations| status::invalid(&violations))?;
+        let (job, sample) = self.runner.status(id).await.map_err(|error| status::call(&error))?;
+        let sample = sample.as_ref().map(v1::Sample::from);
+        Ok(Response::new(v1::GetStatusResponse { job: Some(job.as_ref().into()), sample }))
+    }
+
+    async fn callback(
+        &self,
+        request: Request<v1::CallbackRequest>,
+    ) -> Result<Response<v1::CallbackResponse>, Status> {
+        let caller = request.extensions().get::<Caller>().copied();
+        let request = request.into_inner();
+        let id = request::task_id(&request.task_id).map_err(|violations| status::invalid(&violations))?;
+        self.admit_callback(id, &request.callback_token, caller)?;
+        let report = request::report(&request).map_err(|violations| status::invalid(&violations))?;
+        let Reported { job, applied } =
+            self.runner.report(id, report).await.map_err(|error| status::call(&error))?;
+        Ok(Response::new(v1::CallbackResponse {
+            cancel_requested: job.cancel.is_some(),
+            job: Some(job.as_ref().into()),
+            applied,
+        }))
+    }
+
+    type WatchJobStream = WatchStream;
+
+    async fn watch_job(
+        &self,
+        request: Request<v1::WatchJobRequest>,
+    ) -> Result<Response<WatchStream>, Status> {
+        let request = request.into_inner();
+        let invalid = |violations: Vec<Violation>| status::invalid(&violations);
+        let id = request::task_id(&request.task_id).map_err(invalid)?;
+        let until = request::until(request.until).map_err(invalid)?;
+        let heartbeat = request::heartbeat(request.heartbeat_interval.as_ref()).map_err(invalid)?;
+        let ledger = self.runner.ledger().id();
+        let start = start(&request.resume_token, id, ledger).map_err(invalid)?;
+        let permit = Arc::clone(&self.watchers).try_acquire_owned();
+        let permit = permit.map_err(|_| status::watcher_limit(self.watchers_max))?;
+        let watched = self.runner.watch(id).await.map_err(|error| status::call(&error))?;
+        if watched.leaving.is_cancelled() {
+            return Err(status::call(&CallError::Draining));
+        }
+        Ok(Response::new(watch::stream(watched, Plan { ledger, start, until, heartbeat, _permit: permit })))
+    }
+
+    async fn cancel_job(
+        &self,
+        request: Request<v1::CancelJobRequest>,
+    ) -> Result<Response<v1::CancelJobResponse>, Status> {
+        let request = request.into_inner();
+        let id = request::task_id(&request.task_id).map_err(|violations| status::invalid(&violations))?;
+        let cancellation = request::cancellation(&request).map_err(|violations| status::invalid(&violations))?;
+        let job = self.runner.cancel(id, cancellation).await.map_err(|error| status::call(&error))?;
+        Ok(Response::new(v1::CancelJobResponse { job: Some(job.as_ref().into()) }))
+    }
+}
+
+/// Where a watch of this job goes on with this token.
+fn start(token: &str, id: TaskId, ledger: crate::ledger::LedgerId) -> Result<Start, Vec<Violation>> {
+    if token.is_empty() {
+        return Ok(Start::Fresh);
+    }
+    let fault = |text: String| vec![Violation::new("resume_token", "RESUME_TOKEN_INVALID", text)];
+    let token = ResumeToken::parse(token).map_err(|error| fault(error.to_string()))?;
+    if token.task != id {
+        return Err(fault(format!("is of task {}; give one of this task, or none", token.task)));
+    }
+    Ok(if token.ledger == ledger { Start::After(token.revision) } else { Start::Reset })
+}

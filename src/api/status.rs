@@ -1,0 +1,144 @@
+//! The only table from what went wrong to what a caller is told.
+
+use std::{collections::HashMap, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::{
+    job::{Refusal, TaskId},
+    runner::{CallError, ExecuteError},
+};
+
+/// The domain of every ErrorInfo of this service.
+const DOMAIN: &str = "taskrunner.comet";
+/// When a full queue is worth another try: about one short task later.
+const QUEUE_RETRY: Duration = Duration::from_secs(5);
+/// When a service that is leaving may be back.
+pub(super) const DRAINING_RETRY: Duration = Duration::from_secs(1);
+
+/// One field that is at fault, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Violation {
+    pub(super) field: String,
+    pub(super) reason: &'static str,
+    pub(super) description: String,
+}
+
+impl Violation {
+    pub(super) fn new(field: impl Into<String>, reason: &'static str, description: impl Into<String>) -> Self {
+        Self { field: field.into(), reason, description: description.into() }
+    }
+}
+
+fn status(code: Code, reason: &str, message: impl Into<String>, details: ErrorDetails) -> Status {
+    metadata_status(code, reason, message, details, HashMap::new())
+}
+
+fn metadata_status(
+    code: Code,
+    reason: &str,
+    message: impl Into<String>,
+    mut details: ErrorDetails,
+    metadata: HashMap<String, String>,
+) -> Status {
+    details.set_error_info(reason, DOMAIN, metadata);
+    Status::with_error_details(code, message, details)
+}
+
+/// All the fields at fault in one answer; the first one gives the reason.
+pub(super) fn invalid(violations: &[Violation]) -> Status {
+    let mut details = ErrorDetails::new();
+    for violation in violations {
+        details.add_bad_request_violation(&violation.field, &violation.description);
+    }
+    let reason = violations.first().map_or("FIELD_INVALID", |violation| violation.reason);
+    let message = violations
+        .iter()
+        .map(|violation| format!("{}: {}", violation.field, violation.description))
+        .collect::<Vec<_>>()
+        .join("; ");
+    status(Code::InvalidArgument, reason, message, details)
+}
+
+pub(super) fn execute(error: &ExecuteError) -> Status {
+    let message = error.to_string();
+    match error {
+        ExecuteError::BrowserUnknown { .. } => invalid(&[Violation::new("browser", "BROWSER_UNKNOWN", message)]),
+        ExecuteError::TierCannot { field, .. } => invalid(&[Violation::new(*field, "TIER_CANNOT", message)]),
+        ExecuteError::BrowserNotFound => precondition("BROWSER_NOT_FOUND", message),
+        ExecuteError::SandboxNeedsUser => precondition("SANDBOX_NEEDS_USER", message),
+        ExecuteError::NoDisplay => precondition("NO_DISPLAY", message),
+        ExecuteError::QueueFull { .. } => {
+            let mut details = ErrorDetails::new();
+            details.set_retry_info(Some(QUEUE_RETRY));
+            status(Code::ResourceExhausted, "QUEUE_FULL", message, details)
+        }
+        ExecuteError::RequestReused(id) => metadata_status(
+            Code::AlreadyExists,
+            "REQUEST_ID_REUSED",
+            message,
+            ErrorDetails::new(),
+            HashMap::from([("task_id".to_owned(), id.to_string())]),
+        ),
+        ExecuteError::Draining => draining(),
+        ExecuteError::Ledger(_) => ledger(message),
+    }
+}
+
+pub(super) fn call(error: &CallError) -> Status {
+    match error {
+        CallError::Unknown(id) => not_found(*id),
+        CallError::Refused(Refusal::AnotherReport) => precondition("REPORT_CONFLICT", error.to_string()),
+        CallError::Refused(Refusal::NotLaunched) => precondition("TASK_NOT_RUNNING", error.to_string()),
+        CallError::Refused(Refusal::AlreadyLaunched | Refusal::Over) => {
+            precondition("TASK_OVER", error.to_string())
+        }
+        CallError::Draining => draining(),
+        CallError::Ledger(_) => ledger(error.to_string()),
+    }
+}
+
+pub(super) fn not_found(id: TaskId) -> Status {
+    let message = format!("no task {id} is known here; it was never made on this runner, or is past its retention");
+    status(Code::NotFound, "TASK_NOT_FOUND", message, ErrorDetails::new())
+}
+
+/// The same words for a wrong token and an unknown task, so that ids cannot be guessed.
+pub(super) fn callback_token_invalid() -> Status {
+    let message = "callback_token is not this task's; use the one that Execute answered with";
+    status(Code::PermissionDenied, "CALLBACK_TOKEN_INVALID", message, ErrorDetails::new())
+}
+
+pub(super) fn watcher_limit(watchers_max: usize) -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_retry_info(Some(QUEUE_RETRY));
+    let message = format!("{watchers_max} streams are watching already, which is this runner's limit; end one");
+    status(Code::ResourceExhausted, "WATCHER_LIMIT", message, details)
+}
+
+pub(super) fn draining() -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_retry_info(Some(DRAINING_RETRY));
+    status(Code::Unavailable, "DRAINING", "the service is about to leave; call again shortly", details)
+}
+
+fn precondition(reason: &str, message: String) -> Status {
+    status(Code::FailedPrecondition, reason, message, ErrorDetails::new())
+}
+
+fn ledger(message: String) -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_retry_info(Some(DRAINING_RETRY));
+    status(Code::Unavailable, "LEDGER_UNAVAILABLE", message, details)
+}
+
+/// For a request that showed no API token, or a wrong one.
+pub(crate) fn unauthenticated(missing: bool) -> Status {
+    let (reason, message) = if missing {
+        ("TOKEN_MISSING", "this call needs the API token as \"authorization: Bearer <token>\"; it lies in the file \"token\" of the service's state directory")
+    } else {
+        ("TOKEN_INVALID", "the API token is not this service's; it lies in the file \"token\" of the service's state directory")
+    };
+    status(Code::Unauthenticated, reason, message, ErrorDetails::new())
+}

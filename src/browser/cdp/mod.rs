@@ -1,0 +1,4 @@
+//! The browser's debugging protocol as data: ids, commands and the messages that are understood.
+
+pub mod id;
+pub mod message;

@@ -1,0 +1,302 @@
+//! Drives one browser for one task: messages in, facts and commands out, without any I/O.
+//!
+//! ```text
+//!   open:    discover, auto-attach (pages wait), version, create the page at its URL
+//!   attached, ours, waiting:  listen, bind, inject, then let it run
+//!   attached, another page:   let it run
+//!   resume:  the replay first, then getTargets: there = inject again, never created = create, gone = closed
+//! ```
+//!
+//! Invariants: the page runs no script before the report script is in place; a page that waits is always let go;
+//! only the page's first navigation is judged; nothing that a page sends can panic or grow this state.
+
+mod navigation;
+mod page;
+mod targets;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::cdp::id::Ids;
+use super::cdp::message;
+use super::facts::{Fact, PageSample, bounded};
+use super::report;
+use navigation::Navigation;
+
+/// What a session needs to know about the task.
+#[derive(Clone)]
+pub struct PagePlan {
+    /// Where the page goes.
+    pub url: String,
+    /// Whose documents may report, as `scheme://host[:port]`.
+    pub allowed_origins: Vec<String>,
+    /// What a report has to carry.
+    pub callback_token: String,
+    /// Whether no person can see the page: then its dialogs are accepted at once.
+    pub headless: bool,
+}
+
+/// What has to be written beside the job before a message is acknowledged, so that another service can go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Saved {
+    answered: bool,
+    target: Option<String>,
+    session: Option<String>,
+    main_frame: Option<String>,
+    contexts: BTreeMap<i64, String>,
+    navigation: Navigation,
+    closed: bool,
+}
+
+/// What one message led to.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// What the browser said, in its order.
+    pub facts: Vec<Fact>,
+    /// What to send to the browser, in this order.
+    pub commands: Vec<Vec<u8>>,
+    /// What to write, after the facts are committed and before the message is acknowledged.
+    pub save: Option<Saved>,
+}
+
+/// Commands whose answers matter.
+#[derive(Clone, Copy, Debug)]
+enum Call {
+    GetVersion,
+    CreateTarget,
+    GetTargets,
+    AttachToTarget,
+    FrameTree,
+    /// Any command to the task's page.
+    Prepare,
+}
+
+/// A page that waits until it is known whether it is the task's.
+struct Held {
+    target: String,
+    session: String,
+    waiting: bool,
+}
+
+/// The conversation with one browser about one task's page.
+pub struct Session {
+    plan: PagePlan,
+    ids: Ids,
+    calls: HashMap<u32, Call>,
+    held: Vec<Held>,
+    state: Saved,
+    changed: bool,
+    /// False after an adoption without a saved state: then a context that was never seen is not suspect.
+    contexts_known: bool,
+    /// Whether an earlier service began this conversation.
+    adopted: bool,
+    prepared: bool,
+    sample: PageSample,
+}
+
+/// Pages only: workers and extensions neither wait for us nor cost us messages.
+fn pages_only() -> Value {
+    json!([{ "type": "page" }])
+}
+
+impl Session {
+    /// A session of the service that attached to this browser as number `attach`.
+    #[must_use]
+    pub fn new(attach: u32, plan: PagePlan) -> Self {
+        Self {
+            plan,
+            ids: Ids::new(attach),
+            calls: HashMap::new(),
+            held: Vec::new(),
+            state: Saved::default(),
+            changed: false,
+            contexts_known: true,
+            adopted: false,
+            prepared: false,
+            sample: PageSample::default(),
+        }
+    }
+
+    /// The first commands to a fresh browser: all at once, because each round trip is felt.
+    pub fn open(&mut self) -> Vec<Vec<u8>> {
+        let mut step = Step::default();
+        self.watch_targets(&mut step, true);
+        self.call(
+            &mut step,
+            Call::GetVersion,
+            "Browser.getVersion",
+            &json!({}),
+        );
+        self.create_page(&mut step);
+        step.commands
+    }
+
+    /// The first commands to a browser that an earlier service left behind. What it said meanwhile may be
+    /// received before or after: the answer to the last of these commands comes after all of it.
+    pub fn resume(&mut self, saved: Option<Saved>) -> Vec<Vec<u8>> {
+        self.adopted = true;
+        self.contexts_known = saved.is_some();
+        self.state = saved.unwrap_or_default();
+        let mut step = Step::default();
+        // A page in a window runs already; one that was not yet attached has to wait for its script.
+        self.watch_targets(
+            &mut step,
+            self.plan.headless || self.state.session.is_none(),
+        );
+        if !self.state.answered {
+            self.call(
+                &mut step,
+                Call::GetVersion,
+                "Browser.getVersion",
+                &json!({}),
+            );
+        }
+        self.call(
+            &mut step,
+            Call::GetTargets,
+            "Target.getTargets",
+            &json!({ "filter": pages_only() }),
+        );
+        step.commands
+    }
+
+    /// Asks the browser to close all its windows and leave.
+    pub fn close_browser(&mut self) -> Vec<u8> {
+        message::command(self.ids.next_id(), None, "Browser.close", &json!({}))
+    }
+
+    /// Takes one complete message, without its NUL. Messages may come twice; unknown ones are ignored.
+    pub fn receive(&mut self, message: &[u8]) -> Step {
+        let mut step = Step::default();
+        let Some(head) = message::head(message) else {
+            return step;
+        };
+        match (head.id, head.method.as_deref()) {
+            (Some(id), _) => self.take_answer(id, message, &mut step),
+            (None, Some(method)) => {
+                self.take_event(method, head.session.as_deref(), message, &mut step)
+            }
+            (None, None) => {}
+        }
+        if std::mem::take(&mut self.changed) {
+            step.save = Some(self.state.clone());
+        }
+        step
+    }
+
+    fn take_event(&mut self, method: &str, session: Option<&str>, message: &[u8], step: &mut Step) {
+        if method.starts_with("Target.") {
+            self.take_target_event(method, message, step);
+        } else if method == "Page.javascriptDialogOpening" {
+            self.take_dialog(session, message, step);
+        } else if session.is_some() && session == self.state.session.as_deref() {
+            self.take_page_event(method, message, step);
+        }
+    }
+
+    fn take_answer(&mut self, id: u32, message: &[u8], step: &mut Step) {
+        let call = self.calls.remove(&id);
+        let answer = message::answer(message);
+        if let Some(product) = answer.result.product
+            && !self.state.answered
+        {
+            self.state.answered = true;
+            self.changed = true;
+            step.facts.push(Fact::Answered {
+                product: bounded(product),
+            });
+        }
+        match (call, answer.error) {
+            (Some(Call::CreateTarget), Some(error)) => self.give_up_page(error.message, step),
+            (Some(Call::Prepare), Some(error)) if error.code == message::SESSION_NOT_FOUND => {
+                self.attach_again(step);
+            }
+            (Some(Call::GetTargets), _) => {
+                self.take_stock(answer.result.target_infos.unwrap_or_default(), step);
+            }
+            (Some(Call::FrameTree), _) => {
+                if let Some(tree) = answer.result.frame_tree {
+                    self.judge_document(&tree.frame, step);
+                }
+            }
+            // Without a call it answers an earlier service; only the creation of a page answers with a target.
+            (Some(Call::CreateTarget) | None, None) => {
+                if let Some(target) = answer.result.target_id {
+                    self.own_target(target, step);
+                }
+            }
+            (Some(Call::GetVersion | Call::AttachToTarget | Call::Prepare) | None, _) => {}
+        }
+    }
+
+    fn watch_targets(&mut self, step: &mut Step, pages_wait: bool) {
+        self.send(
+            step,
+            None,
+            "Target.setDiscoverTargets",
+            &json!({ "discover": true, "filter": pages_only() }),
+        );
+        self.auto_attach(step, pages_wait);
+    }
+
+    fn auto_attach(&mut self, step: &mut Step, pages_wait: bool) {
+        let params = json!({
+            "autoAttach": true, "waitForDebuggerOnStart": pages_wait, "flatten": true, "filter": pages_only(),
+        });
+        self.send(step, None, "Target.setAutoAttach", &params);
+    }
+
+    fn create_page(&mut self, step: &mut Step) {
+        // A page in no window has no person to see it; one in a window has a window of its own.
+        let params = json!({ "url": self.plan.url, "newWindow": !self.plan.headless });
+        self.call(step, Call::CreateTarget, "Target.createTarget", &params);
+    }
+
+    fn call(&mut self, step: &mut Step, call: Call, method: &str, params: &Value) {
+        let id = self.send(step, None, method, params);
+        self.calls.insert(id, call);
+    }
+
+    fn call_page(
+        &mut self,
+        step: &mut Step,
+        call: Call,
+        session: &str,
+        method: &str,
+        params: &Value,
+    ) {
+        let id = self.send(step, Some(session), method, params);
+        self.calls.insert(id, call);
+    }
+
+    fn send(
+        &mut self,
+        step: &mut Step,
+        session: Option<&str>,
+        method: &str,
+        params: &Value,
+    ) -> u32 {
+        let id = self.ids.next_id();
+        step.commands
+            .push(message::command(id, session, method, params));
+        id
+    }
+
+    /// A text of the page as watchers may see it: bounded, and without the token that a page may carry in its
+    /// address.
+    fn shown(&self, text: &str) -> String {
+        if self.plan.callback_token.is_empty() {
+            return bounded(text.to_owned());
+        }
+        bounded(text.replace(&self.plan.callback_token, "[token]"))
+    }
+
+    fn report_script(&self) -> String {
+        report::script(&self.plan.callback_token, &self.plan.allowed_origins)
+    }
+}

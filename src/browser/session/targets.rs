@@ -1,0 +1,200 @@
+//! The browser's pages: which one is the task's, and whether it is still there.
+
+use serde_json::json;
+
+use super::{Call, Held, Session, Step};
+use crate::browser::cdp::message::{self, TargetInfo};
+use crate::browser::facts::{Fact, PageSample, bounded};
+
+/// The browser's words for a process that died for want of memory.
+const OUT_OF_MEMORY: [&str; 3] = ["oom", "oom killed", "evicted for memory"];
+
+impl Session {
+    pub(super) fn take_target_event(&mut self, method: &str, message: &[u8], step: &mut Step) {
+        match method {
+            "Target.attachedToTarget" => {
+                if let Some(attached) = message::params::<message::Attached>(message) {
+                    self.attached(attached, step);
+                }
+            }
+            "Target.detachedFromTarget" => {
+                if let Some(detached) = message::params::<message::Detached>(message) {
+                    self.detached(&detached.session_id, step);
+                }
+            }
+            "Target.targetInfoChanged" => {
+                if let Some(changed) = message::params::<message::InfoChanged>(message) {
+                    self.sample(&changed.target_info, step);
+                }
+            }
+            "Target.targetDestroyed" => {
+                if let Some(destroyed) = message::params::<message::Destroyed>(message) {
+                    self.held.retain(|held| held.target != destroyed.target_id);
+                    if self.owns(&destroyed.target_id) {
+                        self.page_closed(step);
+                    }
+                }
+            }
+            "Target.targetCrashed" => {
+                if let Some(crashed) = message::params::<message::Crashed>(message)
+                    && self.owns(&crashed.target_id)
+                {
+                    let oom = OUT_OF_MEMORY.contains(&crashed.status.as_str());
+                    step.facts.push(Fact::PageCrashed {
+                        status: bounded(crashed.status),
+                        oom,
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn owns(&self, target: &str) -> bool {
+        self.state.target.as_deref() == Some(target)
+    }
+
+    fn attached(&mut self, attached: message::Attached, step: &mut Step) {
+        let info = attached.target_info;
+        let page = Held {
+            target: info.target_id,
+            session: attached.session_id,
+            waiting: attached.waiting_for_debugger,
+        };
+        if self.owns(&page.target) {
+            self.take_page(&page.session, step);
+        } else if self.state.target.is_none() && info.kind == "page" && info.opener_id.is_none() {
+            // It may come before the answer that says which page is the task's.
+            self.held.push(page);
+        } else {
+            self.let_run(&page, step);
+        }
+    }
+
+    /// Learns which page is the task's, and lets go of those that were held because they might have been.
+    pub(super) fn own_target(&mut self, target: String, step: &mut Step) {
+        if self.state.target.is_some() {
+            return;
+        }
+        self.state.target = Some(target.clone());
+        self.changed = true;
+        step.facts.push(Fact::Created {
+            target: target.clone(),
+        });
+        for page in std::mem::take(&mut self.held) {
+            if page.target == target {
+                self.take_page(&page.session, step);
+            } else {
+                self.let_run(&page, step);
+            }
+        }
+    }
+
+    /// The browser refused to make a page.
+    pub(super) fn give_up_page(&mut self, message: String, step: &mut Step) {
+        step.facts.push(Fact::NotCreated {
+            message: bounded(message),
+        });
+        for page in std::mem::take(&mut self.held) {
+            self.let_run(&page, step);
+        }
+    }
+
+    /// Lets a page of nobody go on. Without a person its dialogs have to be heard of: they would stop the task's
+    /// page too where both share a process.
+    fn let_run(&mut self, page: &Held, step: &mut Step) {
+        if self.plan.headless {
+            self.send(step, Some(&page.session), "Page.enable", &json!({}));
+        }
+        if page.waiting {
+            self.send(
+                step,
+                Some(&page.session),
+                "Runtime.runIfWaitingForDebugger",
+                &json!({}),
+            );
+        }
+    }
+
+    fn detached(&mut self, session: &str, step: &mut Step) {
+        self.held.retain(|held| held.session != session);
+        if self.state.session.as_deref() == Some(session) {
+            self.attach_again(step);
+        }
+    }
+
+    /// The session is gone; if the page is not, it gets another.
+    pub(super) fn attach_again(&mut self, step: &mut Step) {
+        if self.state.session.take().is_some() {
+            self.state.contexts.clear();
+            self.changed = true;
+            self.prepared = false;
+            self.attach(step);
+        }
+    }
+
+    fn attach(&mut self, step: &mut Step) {
+        if let Some(target) = self.state.target.clone().filter(|_| !self.state.closed) {
+            let params = json!({ "targetId": target, "flatten": true });
+            self.call(step, Call::AttachToTarget, "Target.attachToTarget", &params);
+        }
+    }
+
+    /// After an adoption and its replay: finds the task's page among those that are there.
+    pub(super) fn take_stock(&mut self, pages: Vec<TargetInfo>, step: &mut Step) {
+        if self.state.closed {
+            return;
+        }
+        if self.state.target.is_none() {
+            let Some(page) = self.likely_page(&pages) else {
+                return self.create_page(step);
+            };
+            self.own_target(page, step);
+        }
+        let Some(info) = pages.iter().find(|info| self.owns(&info.target_id)) else {
+            return self.page_closed(step);
+        };
+        self.sample(info, step);
+        match self.state.session.clone() {
+            Some(_) if self.prepared => {}
+            Some(session) => self.take_page(&session, step),
+            None => self.attach(step),
+        }
+    }
+
+    /// The page that an earlier service made, if it left no word which one: no popup, and at the URL if possible.
+    fn likely_page(&self, pages: &[TargetInfo]) -> Option<String> {
+        let own = || {
+            pages
+                .iter()
+                .filter(|info| info.kind == "page" && info.opener_id.is_none())
+        };
+        let page = own()
+            .find(|info| info.url == self.plan.url)
+            .or_else(|| own().next())?;
+        Some(page.target_id.clone())
+    }
+
+    fn page_closed(&mut self, step: &mut Step) {
+        if !self.state.closed {
+            self.state.closed = true;
+            self.state.session = None;
+            self.changed = true;
+            step.facts.push(Fact::PageClosed);
+        }
+    }
+
+    fn sample(&mut self, info: &TargetInfo, step: &mut Step) {
+        if !self.owns(&info.target_id) {
+            return;
+        }
+        let sample = PageSample {
+            url: self.shown(&info.url),
+            title: self.shown(&info.title),
+        };
+        if sample != self.sample {
+            self.sample = sample.clone();
+            step.facts.push(Fact::Sampled(sample));
+        }
+    }
+}

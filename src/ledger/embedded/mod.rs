@@ -1,0 +1,192 @@
+//! The ledger of one machine: an SQLite file with one writer and a few readers.
+//!
+//! What waits for the writer is committed together, so a busy service pays for one sync where a quiet one pays for
+//! one each. Reads run beside it on their own connections; a job whose log is in memory is read from there.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use uuid::Uuid;
+
+use self::{
+    append::{AppendWork, FindEventWork},
+    purge::{PurgeWork, REMOVED_MAX},
+    read::Readers,
+    writer::{QUEUE_LEN_MAX, Work, Writer},
+};
+use super::{
+    Answer, Append, Appended, Fault, Health, JobLog, Ledger, LedgerId, Position, Purged, ReadError, Requested,
+    TailEntry, shelf::Shelf,
+};
+use crate::job::{EventId, Job, TaskId, WallTime};
+
+mod append;
+mod fault;
+mod purge;
+mod read;
+mod schema;
+mod writer;
+
+pub use schema::OpenError;
+
+/// A ledger in a file.
+pub struct EmbeddedLedger {
+    id: LedgerId,
+    shelf: Arc<Shelf>,
+    readers: Arc<Readers>,
+    /// None once closed.
+    queue: Mutex<Option<mpsc::Sender<Box<dyn Work>>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    tail: watch::Receiver<Position>,
+    health: watch::Receiver<Health>,
+}
+
+impl EmbeddedLedger {
+    /// Opens the store at a path, or makes it there; the directory must exist. Blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// Says what is wrong with the file, and what to do about it. The file is left as it was.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let opened = schema::open(path)?;
+        let shelf = Arc::new(Shelf::default());
+        let (tail_bell, tail) = watch::channel(opened.position);
+        let (health_bell, health) = watch::channel(Health::Writable);
+        let (queue, waiting) = mpsc::channel(QUEUE_LEN_MAX);
+        let writer =
+            Writer { connection: opened.connection, shelf: Arc::clone(&shelf), tail: tail_bell, health: health_bell };
+        let thread = thread::Builder::new()
+            .name("ledger-writer".to_owned())
+            .spawn(move || writer.run(waiting))
+            .map_err(|source| OpenError::File { path: path.to_owned(), source })?;
+        Ok(Self {
+            id: opened.id,
+            shelf,
+            readers: Readers::new(path),
+            queue: Mutex::new(Some(queue)),
+            writer: Mutex::new(Some(thread)),
+            tail,
+            health,
+        })
+    }
+
+    /// Hands work to the writer and waits for its answer.
+    async fn ask<T>(&self, work: impl FnOnce(oneshot::Sender<T>) -> Box<dyn Work> + Send) -> Result<T, Fault> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (answer, answered) = oneshot::channel();
+        queue.ok_or(Fault::Closed)?.send(work(answer)).await.map_err(|_unsent| Fault::Closed)?;
+        answered.await.map_err(|_dropped| Fault::Broken("the writer is gone".to_owned()))
+    }
+
+    async fn purge_step(&self, now: WallTime, jobs_max: u64) -> Result<Purged, Fault> {
+        self.ask(|answer| Box::new(PurgeWork::new(now, jobs_max, answer))).await?
+    }
+}
+
+impl Ledger for EmbeddedLedger {
+    fn id(&self) -> LedgerId {
+        self.id
+    }
+
+    fn append(&self, append: Append) -> Answer<'_, Appended> {
+        assert_eq!(
+            append.job.revision,
+            append.expected_revision + 1,
+            "a change follows the revision it was applied to"
+        );
+        assert!(append.request_key.is_none() || append.expected_revision == 0, "a request makes a first revision");
+        Box::pin(async {
+            let appended = self.ask(|answer| Box::new(AppendWork::new(append, answer))).await;
+            appended.unwrap_or_else(Appended::Unknown)
+        })
+    }
+
+    fn latest(&self, id: TaskId) -> Answer<'_, Result<Option<Arc<Job>>, ReadError>> {
+        Box::pin(async move {
+            match self.shelf.find(id).filter(|log| log.is_whole()) {
+                Some(log) => Ok(Some(log.latest())),
+                None => self.readers.read(move |store| read::latest(store, id)).await,
+            }
+        })
+    }
+
+    fn history(&self, id: TaskId, after_revision: u64) -> Answer<'_, Result<Vec<Arc<Job>>, ReadError>> {
+        Box::pin(async move {
+            match self.shelf.find(id).filter(|log| log.is_whole()) {
+                Some(log) => Ok(log.all_after(after_revision)),
+                None => self.readers.read(move |store| read::history(store, id, after_revision)).await,
+            }
+        })
+    }
+
+    fn open(&self, id: TaskId) -> Answer<'_, Result<Option<Arc<JobLog>>, ReadError>> {
+        Box::pin(async move {
+            let log = self.shelf.claim(id);
+            let known = log.load(async || self.readers.read(move |store| read::history(store, id, 0)).await).await?;
+            Ok(known.then_some(log))
+        })
+    }
+
+    fn find_event(&self, id: TaskId, event: EventId) -> Answer<'_, Result<Option<Arc<Job>>, ReadError>> {
+        Box::pin(async move { self.ask(|answer| Box::new(FindEventWork::new(id, event, answer))).await? })
+    }
+
+    fn find_request(&self, request_id: Uuid) -> Answer<'_, Result<Option<Requested>, ReadError>> {
+        Box::pin(self.readers.read(move |store| read::find_request(store, request_id)))
+    }
+
+    fn unsettled(&self) -> Answer<'_, Result<Vec<Arc<Job>>, ReadError>> {
+        Box::pin(self.readers.read(read::unsettled))
+    }
+
+    fn list(&self, before: Option<TaskId>, limit: usize) -> Answer<'_, Result<Vec<Arc<Job>>, ReadError>> {
+        Box::pin(self.readers.read(move |store| read::list(store, before, limit)))
+    }
+
+    fn tail(&self, after: Position, limit: usize) -> Answer<'_, Result<Vec<(Position, TailEntry)>, ReadError>> {
+        Box::pin(async move {
+            if after > *self.tail.borrow() {
+                return Err(ReadError::PositionAhead(after));
+            }
+            self.readers.read(move |store| read::tail(store, after, limit)).await
+        })
+    }
+
+    fn tail_bell(&self) -> watch::Receiver<Position> {
+        self.tail.clone()
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.health.clone()
+    }
+
+    fn purge(&self, now: WallTime, jobs_max: u64) -> Answer<'_, Result<Purged, Fault>> {
+        Box::pin(async move {
+            let mut purged = self.purge_step(now, jobs_max).await?;
+            let mut step_len = purged.removed.len();
+            while step_len == REMOVED_MAX {
+                let step = self.purge_step(now, jobs_max).await?;
+                step_len = step.removed.len();
+                purged.removed.extend(step.removed);
+                purged.next_expiry = step.next_expiry;
+            }
+            Ok(purged)
+        })
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(async {
+            drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+            // Before the writer goes, so that its connection is the last one and the checkpoint is whole.
+            self.readers.close();
+            let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(writer) = writer {
+                let joined = tokio::task::spawn_blocking(|| writer.join()).await;
+                assert!(matches!(joined, Ok(Ok(()))), "the writer has no reason to panic");
+            }
+        })
+    }
+}

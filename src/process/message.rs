@@ -1,0 +1,423 @@
+//! What service and shim say to each other, and how it becomes frames: JSON bodies, the browser's own bytes raw.
+
+use std::io;
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::frame::{self, Frame};
+use super::identity::{Identity, Nonce};
+
+/// The version of this conversation; a shim of another version is still understood, as unknown kinds are skipped.
+pub(super) const VERSION: u32 = 1;
+
+/// The first word of a shim on every connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The version of the relay that the shim speaks.
+    pub version: u32,
+    /// The launch this shim was made for.
+    pub nonce: Nonce,
+    /// The shim itself.
+    pub shim: Identity,
+    /// How often a service attached, this time included; the first is 1.
+    pub attaches: u32,
+    /// Whether GO was received.
+    pub went: bool,
+    /// The browser's root process, once it was started, alive or not.
+    pub browser: Option<Identity>,
+    /// Whether the browser was put into a control group of its own.
+    pub cgroup: bool,
+}
+
+/// What the service tells a shim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// Start the browser.
+    Go(Go),
+    /// One complete command for the browser, without the NUL that ends it on the pipe.
+    Browser(Vec<u8>),
+    /// Everything up to this number was taken in and need not be told again.
+    Ack(u64),
+    /// End the browser, step by step.
+    Stop(Stop),
+    /// The job is over: its run deadline no longer counts (a window kept open still ends after `away_max_ms`).
+    Disarm,
+}
+
+/// How a browser is started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Go {
+    /// The absolute path of the binary, then its arguments.
+    pub argv: Vec<String>,
+    /// The whole environment; TMPDIR is added (or replaced) by the shim.
+    pub env: Vec<(String, String)>,
+    /// Whether the browser is spoken to over descriptors 3 (it reads) and 4 (it writes), messages ended by NUL.
+    pub pipe: bool,
+    /// A file the shim locks as long as it lives; one that is locked already refuses the start with EWOULDBLOCK.
+    pub lock: Option<PathBuf>,
+    /// When the run time is over (CLOCK_BOOTTIME); the shim acts on it only while no service is attached.
+    pub run_deadline_boot_ns: Option<u64>,
+    /// How long the browser may live with no service attached, in milliseconds.
+    pub away_max_ms: u64,
+    /// How long the browser has between SIGTERM and SIGKILL when the shim ends it by itself, in milliseconds.
+    pub grace_ms: u64,
+}
+
+/// When each step of the stop ladder is taken, in milliseconds from now; 0 is at once.
+///
+/// A second Stop never delays a step that the first has set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// Our end of the browser's command pipe closes.
+    pub close_pipe_after_ms: u64,
+    /// SIGTERM goes to the browser's process group.
+    pub term_after_ms: u64,
+    /// SIGKILL goes to everything the browser started.
+    pub kill_after_ms: u64,
+}
+
+/// What a shim tells the service, with the number under which it is acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Numbered {
+    /// 1, 2, 3 … without holes over the life of the shim.
+    pub number: u64,
+    /// What is told.
+    pub told: Told,
+}
+
+/// What a shim tells the service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// The browser runs.
+    Started(Started),
+    /// The browser could not be started; nothing follows.
+    Refused(Refused),
+    /// One complete message of the browser, without its NUL.
+    Browser(Vec<u8>),
+    /// The browser's root process ended.
+    Exited(Exited),
+    /// Everything the browser started is gone, proven by having no child left; nothing follows.
+    Empty(Empty),
+}
+
+/// The browser's root process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// Its process id, and that of its group.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot.
+    pub start_ticks: u64,
+}
+
+/// Why nothing was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}: {errno_name} at {stage}")]
+pub struct Refused {
+    /// What was being done: fork, directories, go, lock, pipes, output, arguments, clone, or exec.
+    pub stage: String,
+    /// The system's error number.
+    pub errno: i32,
+    /// Its name, such as ENOENT.
+    pub errno_name: String,
+    /// The same for a person, naming what it was about.
+    pub message: String,
+}
+
+impl Refused {
+    /// Whether the lock that was asked for is held by somebody else.
+    #[must_use]
+    pub fn is_lock_held(&self) -> bool {
+        self.stage == "lock" && self.errno == Errno::WOULDBLOCK.raw_os_error()
+    }
+
+    pub(super) fn new(stage: &str, error: &io::Error, message: String) -> Refused {
+        let errno = error.raw_os_error().unwrap_or_default();
+        Refused {
+            stage: stage.to_owned(),
+            errno,
+            errno_name: errno_name(errno),
+            message,
+        }
+    }
+}
+
+/// The names of the errors that starting a process meets; the number itself for any other.
+fn errno_name(errno: i32) -> String {
+    let known = [
+        (Errno::PERM, "EPERM"),
+        (Errno::NOENT, "ENOENT"),
+        (Errno::IO, "EIO"),
+        (Errno::TOOBIG, "E2BIG"),
+        (Errno::NOEXEC, "ENOEXEC"),
+        (Errno::AGAIN, "EAGAIN"),
+        (Errno::NOMEM, "ENOMEM"),
+        (Errno::ACCESS, "EACCES"),
+        (Errno::EXIST, "EEXIST"),
+        (Errno::NOTDIR, "ENOTDIR"),
+        (Errno::ISDIR, "EISDIR"),
+        (Errno::INVAL, "EINVAL"),
+        (Errno::NFILE, "ENFILE"),
+        (Errno::MFILE, "EMFILE"),
+        (Errno::TXTBSY, "ETXTBSY"),
+        (Errno::NOSPC, "ENOSPC"),
+        (Errno::ROFS, "EROFS"),
+        (Errno::NAMETOOLONG, "ENAMETOOLONG"),
+        (Errno::LOOP, "ELOOP"),
+        (Errno::LIBBAD, "ELIBBAD"),
+        (Errno::DQUOT, "EDQUOT"),
+    ];
+    let name = known
+        .iter()
+        .find(|(known, _)| known.raw_os_error() == errno);
+    name.map_or_else(|| format!("errno {errno}"), |(_, name)| (*name).to_owned())
+}
+
+/// How the browser's root process ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exited {
+    /// Exit code or signal.
+    pub status: ExitStatus,
+    /// Why the shim ended it by itself, if it did.
+    pub cause: Option<AwayCause>,
+    /// The end of its standard output and error, mixed, without control characters but for line ends.
+    pub output_tail: String,
+    /// Whether nothing it started is left, so that no Empty follows.
+    pub empty: bool,
+    /// The furthest step of the stop ladder that was taken.
+    pub stopped_by: StopStep,
+    /// How many other processes ended with or after it and were reaped so far.
+    pub killed: u32,
+}
+
+/// Everything the browser started is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Empty {
+    /// How many other processes ended with or after the root and were reaped, in all.
+    pub killed: u32,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitStatus {
+    /// It left with this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+/// Why a shim ended a browser while no service was attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AwayCause {
+    /// The run deadline passed.
+    RunTimeout,
+    /// No service came back within `away_max_ms`.
+    ServiceAway,
+}
+
+/// A step of the stop ladder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopStep {
+    /// Nobody stopped it.
+    None,
+    /// The command pipe was closed.
+    PipeClosed,
+    /// SIGTERM was sent.
+    Terminated,
+    /// SIGKILL was sent.
+    Killed,
+}
+
+// The kinds are fixed for ever: shims outlive the service that made them.
+const HELLO: u8 = 1;
+const STARTED: u8 = 2;
+const REFUSED: u8 = 3;
+const TOLD_BROWSER: u8 = 4;
+const EXITED: u8 = 5;
+const EMPTY: u8 = 6;
+const GO: u8 = 16;
+const ORDER_BROWSER: u8 = 17;
+const ACK: u8 = 18;
+const STOP: u8 = 19;
+const DISARM: u8 = 20;
+
+/// A frame whose body is not what its kind says.
+#[derive(Debug, thiserror::Error)]
+#[error("malformed frame of kind {kind}: {error}")]
+pub(super) struct Malformed {
+    kind: u8,
+    error: serde_json::Error,
+}
+
+/// A frame from a shim, understood.
+#[derive(Debug)]
+pub(super) enum FromShim {
+    Hello(Hello),
+    Numbered(Numbered),
+}
+
+impl Hello {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        frame::encode(HELLO, 0, &json(self))
+    }
+}
+
+impl Told {
+    pub(super) fn encode(&self, number: u64) -> Vec<u8> {
+        match self {
+            Told::Started(started) => frame::encode(STARTED, number, &json(started)),
+            Told::Refused(refused) => frame::encode(REFUSED, number, &json(refused)),
+            Told::Browser(message) => frame::encode(TOLD_BROWSER, number, message),
+            Told::Exited(exited) => frame::encode(EXITED, number, &json(exited)),
+            Told::Empty(empty) => frame::encode(EMPTY, number, &json(empty)),
+        }
+    }
+}
+
+impl Order {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        match self {
+            Order::Go(go) => frame::encode(GO, 0, &json(go)),
+            Order::Browser(command) => frame::encode(ORDER_BROWSER, 0, command),
+            Order::Ack(number) => frame::encode(ACK, *number, &[]),
+            Order::Stop(stop) => frame::encode(STOP, 0, &json(stop)),
+            Order::Disarm => frame::encode(DISARM, 0, &[]),
+        }
+    }
+
+    /// The order in a frame; None for a kind this version does not know.
+    pub(super) fn decode(frame: Frame) -> Result<Option<Order>, Malformed> {
+        Ok(Some(match frame.kind {
+            GO => Order::Go(parse(&frame)?),
+            ORDER_BROWSER => Order::Browser(frame.body),
+            ACK => Order::Ack(frame.number),
+            STOP => Order::Stop(parse(&frame)?),
+            DISARM => Order::Disarm,
+            _ => return Ok(None),
+        }))
+    }
+}
+
+impl FromShim {
+    /// What a shim's frame says; None for a kind this version does not know.
+    pub(super) fn decode(frame: Frame) -> Result<Option<FromShim>, Malformed> {
+        let told = match frame.kind {
+            HELLO => return Ok(Some(FromShim::Hello(parse(&frame)?))),
+            STARTED => Told::Started(parse(&frame)?),
+            REFUSED => Told::Refused(parse(&frame)?),
+            TOLD_BROWSER => Told::Browser(frame.body),
+            EXITED => Told::Exited(parse(&frame)?),
+            EMPTY => Told::Empty(parse(&frame)?),
+            _ => return Ok(None),
+        };
+        Ok(Some(FromShim::Numbered(Numbered {
+            number: frame.number,
+            told,
+        })))
+    }
+}
+
+fn json(message: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(message).expect("our messages hold nothing that JSON cannot")
+}
+
+fn parse<T: DeserializeOwned>(frame: &Frame) -> Result<T, Malformed> {
+    serde_json::from_slice(&frame.body).map_err(|error| Malformed {
+        kind: frame.kind,
+        error,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::frame::Decoder;
+
+    fn frame_of(bytes: &[u8]) -> Frame {
+        let mut decoder = Decoder::default();
+        decoder.push(bytes);
+        let frame = decoder.take().unwrap().unwrap();
+        assert!(decoder.is_empty());
+        frame
+    }
+
+    #[test]
+    fn every_order_survives_the_wire() {
+        let go = Go {
+            argv: vec!["/bin/b".to_owned(), "--x".to_owned()],
+            env: vec![("A".to_owned(), "ü".to_owned())],
+            pipe: true,
+            lock: Some("/l".into()),
+            run_deadline_boot_ns: Some(u64::MAX),
+            away_max_ms: 1,
+            grace_ms: 2,
+        };
+        let stop = Stop {
+            close_pipe_after_ms: 1,
+            term_after_ms: 2,
+            kill_after_ms: 3,
+        };
+        for order in [
+            Order::Go(go),
+            Order::Browser(b"{}".to_vec()),
+            Order::Ack(7),
+            Order::Stop(stop),
+            Order::Disarm,
+        ] {
+            assert_eq!(
+                Order::decode(frame_of(&order.encode())).unwrap(),
+                Some(order)
+            );
+        }
+    }
+
+    #[test]
+    fn everything_told_survives_the_wire() {
+        let exited = Exited {
+            status: ExitStatus::Signal(9),
+            cause: Some(AwayCause::RunTimeout),
+            output_tail: "bye".to_owned(),
+            empty: false,
+            stopped_by: StopStep::Killed,
+            killed: 3,
+        };
+        let refused = Refused {
+            stage: "exec".into(),
+            errno: 2,
+            errno_name: "ENOENT".into(),
+            message: "no".into(),
+        };
+        let started = Started {
+            pid: 1,
+            start_ticks: 2,
+        };
+        for told in [
+            Told::Started(started),
+            Told::Refused(refused),
+            Told::Browser(vec![1, 2]),
+            Told::Exited(exited),
+            Told::Empty(Empty { killed: 4 }),
+        ] {
+            match FromShim::decode(frame_of(&told.encode(9))).unwrap() {
+                Some(FromShim::Numbered(numbered)) => {
+                    assert_eq!(numbered, Numbered { number: 9, told });
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_kind_is_skipped_by_both_sides_and_a_broken_body_is_not() {
+        let unknown = frame_of(&frame::encode(99, 1, b"?"));
+        assert!(Order::decode(unknown.clone()).unwrap().is_none());
+        assert!(FromShim::decode(unknown).unwrap().is_none());
+        assert!(Order::decode(frame_of(&frame::encode(GO, 0, b"{"))).is_err());
+        assert!(FromShim::decode(frame_of(&frame::encode(EXITED, 1, b"{"))).is_err());
+    }
+}

@@ -1,0 +1,384 @@
+//! Where a job's files lie: RUN/<16> lives as long as the boot, DIR/jobs/<task_id> outlives it.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Access;
+use serde::{Deserialize, Serialize};
+
+use super::cgroup;
+use super::identity::Published;
+
+/// The longest RUN path in bytes: Chromium appends a socket path of 60 characters to the directory we give it and aborts past 108.
+const RUN_LEN_MAX: usize = 40;
+/// Names the base directory of RUN, where the usual ones do not suit.
+const RUN_DIR_VARIABLE: &str = "COMET_TASK_RUNNER_RUN_DIR";
+/// Only the owner may look into what a job leaves on disk: it holds cookies, tokens and page content.
+const PRIVATE: u32 = 0o700;
+
+/// Why the directories of this service cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// Browsers would abort in so long a path.
+    #[error(
+        "run directory {0:?} is longer than {RUN_LEN_MAX} bytes; set {RUN_DIR_VARIABLE} to a shorter base"
+    )]
+    TooLong(PathBuf),
+    /// Somebody else could read or replace what lies there.
+    #[error("{0:?} is not a directory of our own")]
+    Foreign(PathBuf),
+    /// Paths travel as text between our processes.
+    #[error("{0:?} is not valid UTF-8")]
+    NotText(PathBuf),
+    /// The system refused.
+    #[error("cannot prepare {path:?}: {error}")]
+    Io {
+        /// What was being prepared.
+        path: PathBuf,
+        /// Why it failed.
+        error: io::Error,
+    },
+}
+
+/// The two roots under which every job of one ledger has its place.
+#[derive(Debug, Clone)]
+pub struct RunDirs {
+    run: PathBuf,
+    jobs: PathBuf,
+    cgroup: Option<PathBuf>,
+}
+
+impl RunDirs {
+    /// Chooses and makes the roots: RUN under `COMET_TASK_RUNNER_RUN_DIR`, else `$XDG_RUNTIME_DIR`, `/run` or `/tmp`,
+    /// whichever is writable first, and DIR/jobs under `state_dir`.
+    pub fn prepare(state_dir: &Path, ledger_id: &str) -> Result<RunDirs, PlaceError> {
+        let base = match std::env::var_os(RUN_DIR_VARIABLE) {
+            Some(base) => PathBuf::from(base),
+            None => usual_base(),
+        };
+        RunDirs::prepare_under(&base, state_dir, ledger_id)
+    }
+
+    /// The same with a base directory that the caller has chosen.
+    pub fn prepare_under(
+        base: &Path,
+        state_dir: &Path,
+        ledger_id: &str,
+    ) -> Result<RunDirs, PlaceError> {
+        let name = format!("ctr-{ledger_id}");
+        let run = base.join(&name);
+        let jobs = state_dir.join("jobs");
+        if run.as_os_str().len() > RUN_LEN_MAX {
+            return Err(PlaceError::TooLong(run));
+        }
+        for path in [&run, &jobs] {
+            if path.to_str().is_none() {
+                return Err(PlaceError::NotText(path.clone()));
+            }
+            make_own(path)?;
+        }
+        let cgroup = cgroup::own().and_then(|own| cgroup::prepare(&own, &name));
+        Ok(RunDirs { run, jobs, cgroup })
+    }
+
+    /// The same roots, but jobs get no control group: what a machine without a writable one does.
+    #[must_use]
+    pub fn without_cgroups(self) -> RunDirs {
+        if let Some(parent) = &self.cgroup {
+            // Stays if an earlier service of this ledger has jobs in it.
+            let _ = fs::remove_dir(parent);
+        }
+        RunDirs {
+            cgroup: None,
+            ..self
+        }
+    }
+
+    /// Whether jobs get a control group of their own.
+    #[must_use]
+    pub fn has_cgroups(&self) -> bool {
+        self.cgroup.is_some()
+    }
+
+    /// The root of what lives as long as the boot.
+    #[must_use]
+    pub fn run(&self) -> &Path {
+        &self.run
+    }
+
+    /// Where the job of this task has its files.
+    ///
+    /// # Panics
+    /// When `task_id` is not the text of a UUID: ids are parsed long before they come here.
+    #[must_use]
+    pub fn place(&self, task_id: &str) -> Place {
+        let key = key(task_id).expect("a task id is the text of a UUID");
+        Place {
+            task_id: task_id.to_owned(),
+            run: self.run.join(&key),
+            job: self.jobs.join(task_id),
+            cgroup: self.cgroup.as_ref().map(|parent| parent.join(&key)),
+        }
+    }
+
+    /// Every job that has left anything on disk here, in no order.
+    pub fn places(&self) -> io::Result<Vec<Place>> {
+        let mut places = Vec::new();
+        for name in names_in(&self.jobs)? {
+            if key(&name).is_some() {
+                places.push(self.place(&name));
+            }
+        }
+        for name in names_in(&self.run)? {
+            let Some(published) = read_published(&self.run.join(name).join("id")) else {
+                continue;
+            };
+            if key(&published.task_id).is_some()
+                && !places
+                    .iter()
+                    .any(|place| place.task_id == published.task_id)
+            {
+                places.push(self.place(&published.task_id));
+            }
+        }
+        Ok(places)
+    }
+
+    /// Removes the roots if they are empty, as when the last job is over and the service ends.
+    pub fn release(&self) {
+        let _ = fs::remove_dir(&self.run);
+        if let Some(cgroup) = &self.cgroup {
+            let _ = fs::remove_dir(cgroup);
+        }
+    }
+
+    pub(super) fn cgroup(&self) -> Option<&Path> {
+        self.cgroup.as_deref()
+    }
+}
+
+/// The files of one job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    task_id: String,
+    run: PathBuf,
+    job: PathBuf,
+    cgroup: Option<PathBuf>,
+}
+
+impl Place {
+    /// The task whose job this is.
+    #[must_use]
+    pub fn task_id(&self) -> &str {
+        &self.task_id
+    }
+
+    /// RUN/<16>, gone after a reboot.
+    #[must_use]
+    pub fn run_dir(&self) -> &Path {
+        &self.run
+    }
+
+    /// DIR/jobs/<task_id>, kept over a reboot.
+    #[must_use]
+    pub fn job_dir(&self) -> &Path {
+        &self.job
+    }
+
+    /// The browser's temporary directory.
+    #[must_use]
+    pub fn tmp(&self) -> PathBuf {
+        self.run.join("t")
+    }
+
+    /// Where an ephemeral profile goes; whoever wants one makes it.
+    #[must_use]
+    pub fn profile(&self) -> PathBuf {
+        self.run.join("p")
+    }
+
+    /// What the layer above remembers of its conversation with the browser.
+    #[must_use]
+    pub fn cdp(&self) -> PathBuf {
+        self.job.join("cdp.json")
+    }
+
+    /// Whether a browser may have been started: `go` exists.
+    #[must_use]
+    pub fn went(&self) -> bool {
+        self.go().exists()
+    }
+
+    /// Whether a shim was ever made for this job and has not cleared its traces.
+    #[must_use]
+    pub fn launched_any(&self) -> bool {
+        self.job.exists() || self.run.exists()
+    }
+
+    /// Whether the shim that published itself here still exists.
+    #[must_use]
+    pub fn has_living_shim(&self) -> bool {
+        self.published()
+            .is_some_and(|published| published.shim.is_same())
+    }
+
+    pub(super) fn published(&self) -> Option<Published> {
+        read_published(&self.id())
+    }
+
+    pub(super) fn socket(&self) -> PathBuf {
+        self.run.join("s")
+    }
+
+    pub(super) fn id(&self) -> PathBuf {
+        self.run.join("id")
+    }
+
+    pub(super) fn go(&self) -> PathBuf {
+        self.job.join("go")
+    }
+
+    pub(super) fn exit(&self) -> PathBuf {
+        self.job.join("exit")
+    }
+
+    pub(super) fn cgroup(&self) -> Option<&Path> {
+        self.cgroup.as_deref()
+    }
+}
+
+/// The last 16 hexadecimal digits of a UUID's text; None when it is not one.
+pub(super) fn key(task_id: &str) -> Option<String> {
+    let shape = |(at, byte): (usize, u8)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
+    };
+    let well_formed = task_id.len() == 36 && task_id.bytes().enumerate().all(shape);
+    well_formed.then(|| format!("{}{}", &task_id[19..23], &task_id[24..]))
+}
+
+pub(super) fn names_in(directory: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    // A name that is not text is not one of ours.
+    entries
+        .filter_map(|entry| {
+            entry
+                .map(|entry| entry.file_name().into_string().ok())
+                .transpose()
+        })
+        .collect()
+}
+
+fn read_published(path: &Path) -> Option<Published> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+fn usual_base() -> PathBuf {
+    let xdg = std::env::var_os("XDG_RUNTIME_DIR")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
+    xdg.into_iter()
+        .chain([PathBuf::from("/run")])
+        .find(|base| rustix::fs::access(base, Access::WRITE_OK | Access::EXEC_OK).is_ok())
+        .unwrap_or_else(|| PathBuf::from("/tmp"))
+}
+
+/// Makes the directory, or makes sure that the one there is ours, no symlink, and closed to others.
+fn make_own(path: &Path) -> Result<(), PlaceError> {
+    let failed = |error| PlaceError::Io {
+        path: path.to_owned(),
+        error,
+    };
+    DirBuilder::new()
+        .mode(PRIVATE)
+        .recursive(true)
+        .create(path)
+        .map_err(failed)?;
+    let found = fs::symlink_metadata(path).map_err(failed)?;
+    if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
+        return Err(PlaceError::Foreign(path.to_owned()));
+    }
+    if found.mode() & 0o777 != PRIVATE {
+        fs::set_permissions(path, Permissions::from_mode(PRIVATE)).map_err(failed)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TASK: &str = "0190c1a2-3b4c-7d5e-8f60-718293a4b5c6";
+
+    #[test]
+    fn a_place_is_named_by_the_end_of_the_task_id() {
+        let base = tempfile::tempdir().unwrap();
+        let dirs =
+            RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe").unwrap();
+        let place = dirs.place(TASK);
+        assert_eq!(
+            place.run_dir(),
+            base.path().join("ctr-0badcafe/8f60718293a4b5c6")
+        );
+        assert_eq!(place.job_dir(), base.path().join("state/jobs").join(TASK));
+        assert!(!place.went() && !place.launched_any() && !place.has_living_shim());
+        dirs.release();
+        assert!(!dirs.run().exists());
+    }
+
+    #[test]
+    fn what_is_not_a_uuid_names_no_place() {
+        for text in [
+            "",
+            "../../etc",
+            "0190C1A2-3B4C-7D5E-8F60-718293A4B5C6",
+            "0190c1a23b4c7d5e8f60718293a4b5c6",
+        ] {
+            assert_eq!(key(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_run_path_in_which_browsers_abort_is_refused() {
+        let base = Path::new("/tmp/a-base-directory-that-is-far-too-long");
+        let refused = RunDirs::prepare_under(base, Path::new("/nowhere"), "0badcafe");
+        assert!(
+            matches!(refused, Err(PlaceError::TooLong(_))),
+            "{refused:?}"
+        );
+        assert!(!base.exists());
+    }
+
+    #[test]
+    fn a_symlink_in_the_place_of_a_root_is_refused() {
+        let base = tempfile::tempdir().unwrap();
+        let target = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(target.path(), base.path().join("ctr-0badcafe")).unwrap();
+        let refused = RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe");
+        assert!(
+            matches!(refused, Err(PlaceError::Foreign(_))),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn a_root_that_others_could_read_is_closed() {
+        let base = tempfile::tempdir().unwrap();
+        let run = base.path().join("ctr-0badcafe");
+        fs::create_dir(&run).unwrap();
+        fs::set_permissions(&run, Permissions::from_mode(0o755)).unwrap();
+        RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe")
+            .unwrap()
+            .release();
+        let again =
+            RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe").unwrap();
+        assert_eq!(fs::metadata(again.run()).unwrap().mode() & 0o777, 0o700);
+        again.release();
+    }
+}

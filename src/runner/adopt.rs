@@ -1,0 +1,142 @@
+//! The conversation with a job's browser: begun, or taken up where an earlier service left it.
+
+use std::io;
+
+use super::{attendant::Attendant, recorder::Recorded};
+use crate::{
+    browser::{self, PagePlan, Report, Saved, Session, Step},
+    job::{Fact, ReportStatus, Tier},
+    process::{Order, Place},
+};
+
+/// How the conversation begins.
+pub(super) enum Opening {
+    /// With a browser that nobody has spoken to.
+    Fresh,
+    /// With one that an earlier service spoke to, as connection number `attach`.
+    TakenUp { attach: u32 },
+}
+
+impl Attendant {
+    /// Begins to speak with the browser; once.
+    pub(super) async fn open_session(&mut self) {
+        let job = self.job();
+        if job.spec.tier == Tier::ExitOnly || self.session.is_some() {
+            return;
+        }
+        let plan = PagePlan {
+            url: job.spec.url.as_str().to_owned(),
+            allowed_origins: job.spec.callback_origins.clone(),
+            callback_token: self.host.key.callback_token(job.id),
+            headless: job.spec.headless,
+        };
+        let (session, commands) = match self.opening {
+            Opening::Fresh => {
+                let mut session = Session::new(1, plan);
+                let commands = session.open();
+                (session, commands)
+            }
+            Opening::TakenUp { attach } => {
+                let mut session = Session::new(attach, plan);
+                let commands = session.resume(read_saved(&self.place));
+                (session, commands)
+            }
+        };
+        self.session = Some(session);
+        for command in commands {
+            self.send(Order::Browser(command)).await;
+        }
+    }
+
+    /// One message of the browser. True when it meant anything.
+    pub(super) async fn hear_browser(&mut self, number: u64, message: &[u8]) -> bool {
+        let Some(session) = self.session.as_mut() else { return false };
+        let Step { facts, commands, save } = session.receive(message);
+        let weighty = !facts.is_empty() || save.is_some();
+        for (index, fact) in facts.into_iter().enumerate() {
+            self.take_in(number, u8::try_from(index).unwrap_or(u8::MAX), fact).await;
+        }
+        for command in commands {
+            self.send(Order::Browser(command)).await;
+        }
+        if let Some(saved) = save {
+            self.save(&saved).await;
+        }
+        weighty
+    }
+
+    async fn take_in(&mut self, number: u64, index: u8, fact: browser::Fact) {
+        let fact = match fact {
+            browser::Fact::Answered { product } => Fact::BrowserAnswered { version: product },
+            browser::Fact::Committed { url, http_status } => Fact::PageCommitted { url, http_status },
+            browser::Fact::NavigationFailed { net_error, .. } => Fact::NavigationFailed { net_error },
+            browser::Fact::NotCreated { message } => {
+                Fact::NavigationFailed { net_error: format!("the browser made no page: {message}") }
+            }
+            browser::Fact::PageClosed if self.is_stopping() => return,
+            browser::Fact::PageClosed => Fact::PageClosed,
+            browser::Fact::PageCrashed { status, oom } => Fact::PageCrashed { status, out_of_memory: oom },
+            browser::Fact::Reported(report) => match self.take_page_report(report) {
+                Some(fact) => fact,
+                None => return,
+            },
+            browser::Fact::ReportRefused(refusal) => {
+                tracing::warn!(task_id = %self.id(), %refusal, "a page sent something that is not a report of its task");
+                return;
+            }
+            browser::Fact::Sampled(sample) => {
+                self.attended.live.resample(|latest| {
+                    latest.page_title = sample.title;
+                    latest.page_url = sample.url;
+                });
+                return;
+            }
+            browser::Fact::Created { .. } | browser::Fact::DialogOpened { .. } | browser::Fact::DialogClosed => return,
+        };
+        if let Recorded::Refused(refusal) = self.record_numbered(number, index, fact).await {
+            tracing::warn!(task_id = %self.id(), %refusal, "the browser said what cannot be true of its task");
+        }
+    }
+
+    /// An end is a fact; a sign of life is a reading.
+    fn take_page_report(&mut self, report: Report) -> Option<Fact> {
+        let Report { status, message, result, progress } = report;
+        self.heard();
+        let status = match status {
+            browser::ReportStatus::Done => ReportStatus::Done,
+            browser::ReportStatus::Failed => ReportStatus::Failed,
+            browser::ReportStatus::Running => {
+                drop(self.hear_alive(progress, message));
+                return None;
+            }
+        };
+        Some(Fact::Reported { status, message, result })
+    }
+
+    /// Written for another service, should this one end; without it that one asks the browser.
+    async fn save(&self, saved: &Saved) {
+        let path = self.place.cdp();
+        let written = match serde_json::to_vec(saved) {
+            Ok(bytes) => tokio::task::spawn_blocking(move || write_whole(&path, &bytes)).await,
+            Err(error) => Ok(Err(io::Error::other(error))),
+        };
+        match written {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(task_id = %self.id(), %error, "the browser's state was not written"),
+            Err(error) => tracing::warn!(task_id = %self.id(), %error, "the browser's state was not written"),
+        }
+    }
+}
+
+/// Whole or not at all, for a reader after a kill; it need not outlive the machine, as the browser does not.
+fn write_whole(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_extension("new");
+    std::fs::write(&unfinished, bytes)?;
+    std::fs::rename(&unfinished, path)
+}
+
+/// What an earlier service wrote; none when it wrote nothing that can be read.
+fn read_saved(place: &Place) -> Option<Saved> {
+    let bytes = std::fs::read(place.cdp()).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}

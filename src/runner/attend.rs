@@ -1,0 +1,131 @@
+//! One job from its queue to the end of its process tree, told in order.
+
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use super::{
+    Host,
+    admission::{Grant, Ticket},
+    attendant::{Attendant, Stay},
+    host::boot_now,
+    launch,
+};
+use crate::{
+    job::{Fact, LaunchFailure, TaskId, Timeout},
+    ledger::JobLog,
+    process::{LaunchError, Order, Shim},
+};
+
+/// When a job may start.
+pub(super) enum Turn {
+    /// At once; its shim is being made ready.
+    Now { grant: Grant, shim: Preparing },
+    /// When its ticket is granted.
+    Later(Ticket),
+}
+
+/// A shim that gets ready. Dropping it, or the shim, ends it: without the word GO it starts nothing.
+pub(super) type Preparing = JoinHandle<Result<Shim, LaunchError>>;
+
+/// Lets a shim get ready.
+pub(super) fn prepare(host: &Arc<Host>, id: TaskId) -> Preparing {
+    let host = Arc::clone(host);
+    tokio::spawn(async move { host.launcher.fork_shim(&host.dirs.place(&id.to_string()), launch::nonce()).await })
+}
+
+/// Attends a job from its queue on.
+pub(super) fn begin(host: &Arc<Host>, log: Arc<JobLog>, turn: Turn) {
+    let attended = host.live.attend(log);
+    if let Turn::Later(ticket) = &turn {
+        attended.live.queues_at(ticket.place());
+    }
+    let attendant = Attendant::new(Arc::clone(host), attended);
+    host.tasks.spawn(attend(attendant, turn));
+}
+
+async fn attend(mut attendant: Attendant, turn: Turn) {
+    let (grant, shim) = match turn {
+        Turn::Now { grant, shim } => (grant, shim),
+        Turn::Later(ticket) => match queue(&mut attendant, ticket).await {
+            Stay::Going(grant) => {
+                let shim = prepare(&attendant.host, attendant.id());
+                (grant, shim)
+            }
+            Stay::Over => return,
+        },
+    };
+    attendant.hold(grant);
+    if let Stay::Going(shim) = launch(&mut attendant, shim).await {
+        attendant.take_up(shim);
+        attendant.run().await;
+    }
+}
+
+/// Waits for the turn, while others may cancel.
+async fn queue(attendant: &mut Attendant, mut ticket: Ticket) -> Stay<Grant> {
+    loop {
+        let deadline = attendant.job().deadline(boot_now());
+        let leaving = attendant.host.leaving.clone();
+        tokio::select! {
+            grant = ticket.granted() => return Stay::Going(grant),
+            Some(ask) = attendant.attended.asked.recv() => attendant.answer(ask).await,
+            timeout = Attendant::passing(deadline) => attendant.time_out(timeout).await,
+            () = leaving.cancelled() => return Stay::Over,
+        }
+        if attendant.job().status.is_terminal() {
+            return Stay::Over;
+        }
+    }
+}
+
+/// Waits for the shim, then gives the word. From there on there may be a browser.
+async fn launch(attendant: &mut Attendant, mut shim: Preparing) -> Stay<Shim> {
+    attendant.dequeued_at = boot_now();
+    let ready = loop {
+        let deadline = attendant.launch_deadline();
+        let leaving = attendant.host.leaving.clone();
+        tokio::select! {
+            ready = &mut shim => break ready,
+            Some(ask) = attendant.attended.asked.recv() => attendant.answer(ask).await,
+            timeout = Attendant::passing(deadline) => attendant.time_out(timeout).await,
+            () = leaving.cancelled() => return Stay::Over,
+        }
+        if attendant.job().status.is_terminal() {
+            return Stay::Over;
+        }
+    };
+    let ready = match ready {
+        Ok(ready) => ready.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match ready {
+        Ok(shim) => go(attendant, shim).await,
+        Err(message) => fail(attendant, format!("the browser's watcher could not be started: {message}")).await,
+    }
+}
+
+async fn go(attendant: &mut Attendant, mut shim: Shim) -> Stay<Shim> {
+    let order = match launch::go(&attendant.host, &attendant.job()) {
+        Ok(go) => Order::Go(go),
+        Err(error) => return fail(attendant, error.to_string()).await,
+    };
+    attendant.launched = true;
+    match shim.send(&order).await {
+        Ok(()) => Stay::Going(shim),
+        Err(error) => fail(attendant, format!("the browser's watcher left before it was told to start: {error}")).await,
+    }
+}
+
+async fn fail(attendant: &mut Attendant, message: String) -> Stay<Shim> {
+    attendant.record(Fact::LaunchFailed { failure: LaunchFailure::Refused, message }).await;
+    Stay::Over
+}
+
+impl Attendant {
+    /// What ran out before the browser was let go: the launch, since the job has left the queue.
+    async fn time_out(&mut self, timeout: Timeout) {
+        let launched = self.launched;
+        self.record(Fact::DeadlinePassed { timeout, launched }).await;
+    }
+}

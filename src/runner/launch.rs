@@ -1,0 +1,78 @@
+//! What a browser is started with.
+
+use std::{
+    fs::DirBuilder,
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{Host, host::boot_now};
+use crate::{
+    browser::{self, Kind, LaunchPlan, command::CommandError, name::NameError, profile},
+    job::{Job, Profile},
+    process::{Go, Nonce},
+};
+
+/// How long a browser may live without a service: a weekend's break would be too long, a night's is not.
+const AWAY_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Why a browser cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LaunchError {
+    #[error("the browser {0:?} is no longer there")]
+    BrowserGone(String),
+    #[error("the profile's name is not one: {0}")]
+    Profile(#[from] NameError),
+    #[error("the profile directory {0} cannot be made: {1}")]
+    ProfileDir(PathBuf, io::Error),
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+/// Ties a shim to its launch.
+pub(super) fn nonce() -> Nonce {
+    Nonce::random()
+}
+
+/// The word that lets the job's browser start.
+pub(super) fn go(host: &Host, job: &Job) -> Result<Go, LaunchError> {
+    let browser = host
+        .browsers
+        .iter()
+        .find(|browser| browser.name == job.spec.browser)
+        .ok_or_else(|| LaunchError::BrowserGone(job.spec.browser.clone()))?;
+    let task_id = job.id.to_string();
+    let profile = match &job.spec.profile {
+        Profile::Ephemeral => profile::Profile::Ephemeral,
+        Profile::Named(name) => profile::Profile::Named(profile::ProfileName::parse(name)?),
+    };
+    let profile = profile.place(host.dirs.place(&task_id).run_dir(), &host.state_dir, &browser.name);
+    if profile.lock.is_some() {
+        private_dir(&profile.dir).map_err(|error| LaunchError::ProfileDir(profile.dir.clone(), error))?;
+    }
+    let plan = LaunchPlan {
+        browser,
+        headless: job.spec.headless,
+        profile_dir: &profile.dir,
+        task_id: &task_id,
+        no_sandbox: host.no_sandbox,
+        small_dev_shm: host.small_dev_shm,
+        url: job.spec.url.as_str(),
+    };
+    let command = browser::command(&plan, host.environment.iter().cloned())?;
+    Ok(Go {
+        argv: command.argv,
+        env: command.env,
+        pipe: browser.kind == Kind::Chromium,
+        lock: profile.lock,
+        run_deadline_boot_ns: job.spec.timeouts.run.map(|run| boot_now().saturating_add(run).nanos()),
+        away_max_ms: u64::try_from(AWAY_MAX.as_millis()).unwrap_or(u64::MAX),
+        grace_ms: u64::try_from(job.spec.grace.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+fn private_dir(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}

@@ -1,0 +1,130 @@
+//! The jobs that are attended now, and how to reach their attendants.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Cancellation, PageReport, Reported, Sample, admission::QueuePlace};
+use crate::{
+    job::{Job, Refusal, TaskId},
+    ledger::JobLog,
+};
+
+/// How many asks may wait for an attendant: a page that reports in a loop then waits for its answers.
+const ASKS_MAX: usize = 16;
+
+/// Where an answer goes; whoever asked may be gone.
+pub(super) type Reply<T> = oneshot::Sender<T>;
+
+/// What others want of a job that is attended.
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// End it.
+    Cancel(Cancellation, Reply<Arc<Job>>),
+    /// Take this report.
+    Report(PageReport, Reply<Result<Reported, Refusal>>),
+}
+
+/// A job that is attended.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) log: Arc<JobLog>,
+    pub(super) asks: mpsc::Sender<Ask>,
+    sample: watch::Sender<Sample>,
+    place: OnceLock<QueuePlace>,
+}
+
+impl Live {
+    /// Its latest reading.
+    pub(super) fn sample(&self) -> Sample {
+        self.complete(self.sample.borrow().clone())
+    }
+
+    pub(super) fn samples(&self) -> watch::Receiver<Sample> {
+        self.sample.subscribe()
+    }
+
+    /// The queue is asked when somebody looks, so that a moving queue costs nothing.
+    pub(super) fn complete(&self, sample: Sample) -> Sample {
+        Sample { queue_position: self.place.get().and_then(QueuePlace::position), ..sample }
+    }
+
+    /// Replaces the reading, and wakes watchers if it is another one.
+    pub(super) fn resample(&self, edit: impl FnOnce(&mut Sample)) {
+        self.sample.send_if_modified(|sample| {
+            let before = sample.clone();
+            edit(sample);
+            *sample != before
+        });
+    }
+
+    pub(super) fn queues_at(&self, place: QueuePlace) {
+        drop(self.place.set(place));
+    }
+}
+
+/// The jobs that are attended now.
+#[derive(Debug, Default)]
+pub(super) struct LiveJobs {
+    jobs: Mutex<HashMap<TaskId, Arc<Live>>>,
+    /// How many attendants there are, those included whose job is over and whose browser's leftovers are not gone yet.
+    attendants: watch::Sender<usize>,
+}
+
+impl LiveJobs {
+    pub(super) fn get(&self, id: TaskId) -> Option<Arc<Live>> {
+        self.lock().get(&id).map(Arc::clone)
+    }
+
+    /// Makes a job reachable until the guard is dropped.
+    pub(super) fn attend(self: &Arc<Self>, log: Arc<JobLog>) -> Attended {
+        let (asks, asked) = mpsc::channel(ASKS_MAX);
+        let live = Arc::new(Live { log, asks, sample: watch::Sender::default(), place: OnceLock::new() });
+        self.lock().insert(live.log.id(), Arc::clone(&live));
+        self.attendants.send_modify(|count| *count += 1);
+        Attended { presence: Presence { jobs: Arc::clone(self), id: live.log.id() }, live, asked }
+    }
+
+    /// Waits until there is no attendant.
+    pub(super) async fn idle(&self) {
+        drop(self.attendants.subscribe().wait_for(|count| *count == 0).await);
+    }
+
+    /// The map holds after a panic elsewhere: its edits are single calls.
+    fn lock(&self) -> MutexGuard<'_, HashMap<TaskId, Arc<Live>>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The attendant's end.
+#[derive(Debug)]
+pub(super) struct Attended {
+    pub(super) live: Arc<Live>,
+    pub(super) asked: mpsc::Receiver<Ask>,
+    presence: Presence,
+}
+
+/// Counts an attendant for as long as it is there.
+#[derive(Debug)]
+pub(super) struct Presence {
+    jobs: Arc<LiveJobs>,
+    id: TaskId,
+}
+
+impl Attended {
+    /// Is asked no more, but stays until the presence is dropped.
+    pub(super) fn withdraw(self) -> Presence {
+        self.presence.jobs.lock().remove(&self.presence.id);
+        self.presence
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.jobs.lock().remove(&self.id);
+        self.jobs.attendants.send_modify(|count| *count -= 1);
+    }
+}

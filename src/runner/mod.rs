@@ -1,0 +1,327 @@
+//! The host side: takes orders, runs each job from its queue to the end of its process tree, and remembers.
+//!
+//! ```text
+//!   execute ──> ledger ──> queue ──> attend (one linear async fn per job) ──> ledger
+//!                                     ^            ^
+//!                       asks: cancel, report     the shim's relay: facts in, commands out
+//! ```
+//!
+//! Invariants:
+//! * A reply, and the word that lets a browser start, come only after the commit.
+//! * While a job is attended, its attendant alone decides what happens to it; others ask.
+//! * Whoever asks may vanish: what was begun for them goes on.
+//! * Every task spawned here ends on the `leaving` token and is joined by [`Runner::leave`].
+//!
+//! What this module does not know: the wire, SQL, what a process or a browser is made of.
+
+mod admission;
+mod adopt;
+mod attend;
+mod attendant;
+mod execute;
+mod host;
+mod launch;
+mod live;
+mod order;
+mod reconcile;
+mod recorder;
+mod retention;
+mod token;
+
+use std::{sync::Arc, time::Duration};
+
+pub use host::{Host, HostParts};
+pub use order::{Mode, Order};
+pub use token::StateKey;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    job::{Job, Refusal, ReportStatus, TaskId},
+    ledger::{Fault, JobLog, Ledger, ReadError},
+};
+use live::{Ask, Live, Reply};
+
+/// A handle on the host side. Cheap to clone.
+#[derive(Clone)]
+pub struct Runner {
+    host: Arc<Host>,
+}
+
+/// A job that was made, or the one that the same request made before.
+#[derive(Clone, Debug)]
+pub struct Executed {
+    /// The job as it stands.
+    pub job: Arc<Job>,
+    /// With this token a page may report on it.
+    pub callback_token: String,
+}
+
+/// Why no job was made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExecuteError {
+    /// No browser of that name.
+    #[error("no browser named {name:?} is known here; there are: {}", .known.join(", "))]
+    BrowserUnknown {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The browser cannot do what a field asks for.
+    #[error("{browser:?} can only be started and ended, so {field} cannot be honoured; leave it out or choose a managed browser")]
+    TierCannot {
+        /// The field.
+        field: &'static str,
+        /// The browser.
+        browser: String,
+    },
+    /// No browser at all.
+    #[error("no browser was found; install Chromium, or name one with --browser NAME=PATH")]
+    BrowserNotFound,
+    /// Chromium's sandbox does not run as root.
+    #[error("Chromium's sandbox does not run as root; run the service as an ordinary user, or start it with --no-sandbox and trust every page")]
+    SandboxNeedsUser,
+    /// A window was asked for, and there is no display.
+    #[error("mode HEADED needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set for the service; use HEADLESS or start the service in a session with one")]
+    NoDisplay,
+    /// Too many jobs wait already.
+    #[error("{queue_max} jobs are waiting already, which is this runner's limit; try again later")]
+    QueueFull {
+        /// The bound.
+        queue_max: usize,
+    },
+    /// The request id made another job.
+    #[error("request_id was used before with other content, and made task {0}; use a new one for a new request")]
+    RequestReused(TaskId),
+    /// The service is leaving.
+    #[error("the service is about to leave")]
+    Draining,
+    /// The job could not be remembered, so it was not made.
+    #[error("the job could not be remembered ({0}); try again with the same request_id")]
+    Ledger(Fault),
+}
+
+/// Why a call about a job was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// No such job.
+    #[error("no task {0} is known here")]
+    Unknown(TaskId),
+    /// It cannot be true of this job.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The service is leaving.
+    #[error("the service is about to leave")]
+    Draining,
+    /// It could not be read or remembered.
+    #[error("the job cannot be read or written now: {0}")]
+    Ledger(#[from] ReadError),
+}
+
+/// What a page says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PageReport {
+    /// It came to an end.
+    End {
+        /// Which.
+        status: ReportStatus,
+        /// What it says to people.
+        message: String,
+        /// JSON text.
+        result: Option<String>,
+    },
+    /// It lives.
+    Alive {
+        /// Percent.
+        progress: Option<u8>,
+        /// What it says to people.
+        message: String,
+    },
+}
+
+/// What became of a report.
+#[derive(Clone, Debug)]
+pub struct Reported {
+    /// The job after it.
+    pub job: Arc<Job>,
+    /// False when it was known before, or came too late to mean anything.
+    pub applied: bool,
+}
+
+/// A wish to end a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancellation {
+    /// How long the browser may take to leave by itself; none for what the order said.
+    pub grace: Option<Duration>,
+}
+
+/// A reading that is not a change: the latest only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// 1 for the next one; none when it does not queue.
+    pub queue_position: Option<u32>,
+    /// Percent, as the page last said.
+    pub progress: Option<u8>,
+    /// What it said with it.
+    pub progress_message: String,
+    /// The page's title.
+    pub page_title: String,
+    /// Where the page is now.
+    pub page_url: String,
+}
+
+/// What a watcher needs.
+pub struct Watched {
+    /// The job's changes, which grow while this is held.
+    pub log: Arc<JobLog>,
+    /// Its readings; none when it is not attended.
+    pub samples: Option<Samples>,
+    /// Fires when the service is about to leave.
+    pub leaving: CancellationToken,
+}
+
+/// The readings of one live job.
+#[derive(Clone)]
+pub struct Samples {
+    live: Arc<Live>,
+    latest: tokio::sync::watch::Receiver<Sample>,
+}
+
+impl Samples {
+    /// The latest reading.
+    #[must_use]
+    pub fn latest(&mut self) -> Sample {
+        let sample = self.latest.borrow_and_update().clone();
+        self.live.complete(sample)
+    }
+
+    /// Waits for a newer reading than the latest seen; for ever once the job is no longer live.
+    pub async fn changed(&mut self) {
+        if self.latest.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Runner {
+    /// Starts the host side: looks after what an earlier service left, then takes orders.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn start(parts: HostParts) -> Result<Self, ReadError> {
+        let runner = Self { host: Host::new(parts) };
+        runner.reconcile().await?;
+        runner.host.tasks.spawn(retention::keep(Arc::clone(&runner.host)));
+        Ok(runner)
+    }
+
+    /// The job as it stands, with its latest reading.
+    ///
+    /// # Errors
+    /// When it is unknown or cannot be read.
+    pub async fn status(&self, id: TaskId) -> Result<(Arc<Job>, Option<Sample>), CallError> {
+        if let Some(live) = self.host.live.get(id) {
+            return Ok((live.log.latest(), Some(live.sample())));
+        }
+        let job = self.host.ledger.latest(id).await?.ok_or(CallError::Unknown(id))?;
+        Ok((job, None))
+    }
+
+    /// What a watcher of this job needs.
+    ///
+    /// # Errors
+    /// When it is unknown or cannot be read.
+    pub async fn watch(&self, id: TaskId) -> Result<Watched, CallError> {
+        let leaving = self.host.leaving.clone();
+        if let Some(live) = self.host.live.get(id) {
+            let samples = Some(Samples { latest: live.samples(), live: Arc::clone(&live) });
+            return Ok(Watched { log: Arc::clone(&live.log), samples, leaving });
+        }
+        let log = self.host.ledger.open(id).await?.ok_or(CallError::Unknown(id))?;
+        Ok(Watched { log, samples: None, leaving })
+    }
+
+    /// Takes a report of a page.
+    ///
+    /// # Errors
+    /// When the job is unknown, the report cannot be true of it, or it cannot be remembered.
+    pub async fn report(&self, id: TaskId, report: PageReport) -> Result<Reported, CallError> {
+        let asked = self.ask(id, |reply| Ask::Report(report.clone(), reply)).await?;
+        match asked {
+            Some(answer) => Ok(answer?),
+            None => self.report_on_finished(id, report).await,
+        }
+    }
+
+    /// Asks to end a task, and answers when the wish is recorded.
+    ///
+    /// # Errors
+    /// When the job is unknown or the wish cannot be remembered.
+    pub async fn cancel(&self, id: TaskId, cancellation: Cancellation) -> Result<Arc<Job>, CallError> {
+        match self.ask(id, |reply| Ask::Cancel(cancellation, reply)).await? {
+            Some(job) => Ok(job),
+            // Nobody attends it, so there is nothing left to end.
+            None => self.host.ledger.latest(id).await?.ok_or(CallError::Unknown(id)),
+        }
+    }
+
+    /// The token with which a page may report on this task.
+    #[must_use]
+    pub fn callback_token(&self, id: TaskId) -> String {
+        self.host.key.callback_token(id)
+    }
+
+    /// Compares a callback token in constant time.
+    #[must_use]
+    pub fn accepts_callback(&self, id: TaskId, token: &str) -> bool {
+        self.host.key.accepts_callback(id, token)
+    }
+
+    /// The store that everything is remembered in.
+    #[must_use]
+    pub fn ledger(&self) -> &Arc<dyn Ledger> {
+        &self.host.ledger
+    }
+
+    /// Tells every watcher and attendant that the service is leaving. Jobs go on without it.
+    pub fn drain(&self) {
+        self.host.leaving.cancel();
+    }
+
+    /// Waits until no job is attended: each has ended and nothing of its browser is left.
+    pub async fn idle(&self) {
+        self.host.live.idle().await;
+    }
+
+    /// Drains, and waits until nothing of the host side runs any more.
+    pub async fn leave(self) {
+        self.drain();
+        self.host.tasks.close();
+        self.host.tasks.wait().await;
+    }
+
+    /// Asks the job's attendant; none when nobody attends it, or it left before it answered.
+    async fn ask<T>(&self, id: TaskId, ask: impl FnOnce(Reply<T>) -> Ask) -> Result<Option<T>, CallError> {
+        let Some(live) = self.host.live.get(id) else { return Ok(None) };
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let answered = match live.asks.send(ask(reply)).await {
+            Ok(()) => answer.await.ok(),
+            Err(_) => None,
+        };
+        match answered {
+            None if self.host.leaving.is_cancelled() => Err(CallError::Draining),
+            answered => Ok(answered),
+        }
+    }
+
+    async fn report_on_finished(&self, id: TaskId, report: PageReport) -> Result<Reported, CallError> {
+        let log = self.host.ledger.open(id).await?.ok_or(CallError::Unknown(id))?;
+        match report {
+            PageReport::Alive { .. } => Ok(Reported { job: log.latest(), applied: false }),
+            PageReport::End { status, message, result } => {
+                let fact = crate::job::Fact::Reported { status, message, result };
+                Ok(self.host.recorder(&log).report(fact).await?)
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! After a start: prove, job by job, what is still ours; read what ended meanwhile; guess nothing.
+
+use std::{collections::HashSet, sync::Arc};
+
+use tracing::{info, warn};
+
+use super::{
+    Host, Runner,
+    adopt::Opening,
+    attend::{self, Turn},
+    attendant::Attendant,
+};
+use crate::{
+    job::{Fact, Job, LostCause, Phase},
+    ledger::{JobLog, ReadError},
+    process::{self, Shim, exit_file},
+};
+
+/// What is found of a job that an earlier service left.
+enum Found {
+    /// Its shim lives.
+    Alive(Shim),
+    /// It ended and left word.
+    Ended,
+    /// It never left the queue.
+    Queued,
+    /// It left the queue but never got its word.
+    Unlaunched,
+    /// There is nothing that could prove anything.
+    Nothing(LostCause),
+}
+
+impl Runner {
+    /// Looks after every job that something can still happen to.
+    pub(super) async fn reconcile(&self) -> Result<(), ReadError> {
+        let jobs = self.host.ledger.unsettled().await?;
+        let ours: HashSet<String> = jobs.iter().map(|job| job.id.to_string()).collect();
+        let mut waiting = Vec::new();
+        for job in jobs {
+            let Some(log) = self.host.ledger.open(job.id).await? else { continue };
+            if let Some(log) = self.host.look_after(&job, log).await {
+                waiting.push(log);
+            }
+        }
+        // After the ones that run, so that they have their slots; oldest first, so that the queue is as it was.
+        for log in waiting {
+            self.host.enqueue(log);
+        }
+        let dirs = self.host.dirs.clone();
+        let swept = tokio::task::spawn_blocking(move || process::sweep(&dirs, |id| ours.contains(id))).await;
+        match swept {
+            Ok(Ok(0)) => {}
+            Ok(Ok(failures)) => warn!(failures, "some leftovers of earlier jobs could not be removed"),
+            Ok(Err(error)) => warn!(%error, "leftovers of earlier jobs could not be looked for"),
+            Err(error) => warn!(%error, "leftovers of earlier jobs could not be looked for"),
+        }
+        Ok(())
+    }
+}
+
+impl Host {
+    /// Takes the job up from where it stands; gives its log back when it has to queue.
+    async fn look_after(self: &Arc<Self>, job: &Job, log: Arc<JobLog>) -> Option<Arc<JobLog>> {
+        let found = self.find(job).await;
+        let what = match &found {
+            Found::Alive(_) => "adopted",
+            Found::Ended => "ended meanwhile",
+            Found::Queued => "still queued",
+            Found::Unlaunched => "to be started anew",
+            Found::Nothing(_) => "lost",
+        };
+        info!(task_id = %job.id, status = ?job.status, what, "found a job of an earlier service");
+        match found {
+            Found::Alive(shim) => {
+                self.adopt(job, log, shim);
+                None
+            }
+            Found::Ended => {
+                let attendant = Attendant::new(Arc::clone(self), self.live.attend(log));
+                self.tasks.spawn(attendant.read_left());
+                None
+            }
+            Found::Queued => Some(log),
+            Found::Unlaunched => {
+                self.recorder(&log).record(Fact::Requeued).await;
+                self.wipe(job).await;
+                Some(log)
+            }
+            Found::Nothing(cause) => {
+                self.recorder(&log).record(Fact::Lost(cause)).await;
+                self.wipe(job).await;
+                None
+            }
+        }
+    }
+
+    async fn find(&self, job: &Job) -> Found {
+        let place = self.dirs.place(&job.id.to_string());
+        let same_boot = job.boot_id == self.boot_id;
+        if same_boot {
+            match Shim::attach(&place).await {
+                // One without the word has nothing to watch, and leaves with this connection.
+                Ok(Some(shim)) if shim.hello().went => return Found::Alive(shim),
+                Ok(Some(_) | None) => {}
+                Err(error) => warn!(task_id = %job.id, %error, "the job's shim cannot be attached"),
+            }
+        }
+        // Looked for only now: a shim that was leaving has written it by the time its socket is gone.
+        if matches!(exit_file::read(&place), Ok(Some(_))) {
+            return Found::Ended;
+        }
+        match job.status.phase() {
+            Phase::Waiting if same_boot && !place.went() => {
+                let begun = place.launched_any();
+                match (begun, job.attempt) {
+                    (false, _) => Found::Queued,
+                    (true, 1) => Found::Unlaunched,
+                    (true, _) => Found::Nothing(LostCause::ServiceRestarted),
+                }
+            }
+            Phase::Waiting | Phase::Running | Phase::Stopping | Phase::Over if !same_boot => {
+                Found::Nothing(LostCause::HostRestarted)
+            }
+            Phase::Waiting | Phase::Running | Phase::Stopping | Phase::Over => {
+                Found::Nothing(LostCause::ServiceRestarted)
+            }
+        }
+    }
+
+    fn adopt(self: &Arc<Self>, job: &Job, log: Arc<JobLog>, shim: Shim) {
+        let mut attendant = Attendant::new(Arc::clone(self), self.live.attend(log));
+        if job.status.is_terminal() {
+            attendant.hold_profile(self.admission.occupy_profile(&job.spec.profile));
+        } else {
+            attendant.hold(self.admission.occupy(&job.spec.profile));
+        }
+        attendant.opening = Opening::TakenUp { attach: shim.hello().attaches };
+        attendant.take_up(shim);
+        let running = job.process.is_some();
+        self.tasks.spawn(async move {
+            if running {
+                attendant.open_session().await;
+            }
+            attendant.run().await;
+        });
+    }
+
+    /// Puts a job back into the queue. The bound does not hold for those who were in it before.
+    fn enqueue(self: &Arc<Self>, log: Arc<JobLog>) {
+        let mut ticket = self.admission.enter_again(&log.latest().spec.profile);
+        let turn = match ticket.try_granted() {
+            Some(grant) => Turn::Now { grant, shim: attend::prepare(self, log.id()) },
+            None => Turn::Later(ticket),
+        };
+        attend::begin(self, log, turn);
+    }
+
+    async fn wipe(&self, job: &Job) {
+        let place = self.dirs.place(&job.id.to_string());
+        let task_id = job.id;
+        match tokio::task::spawn_blocking(move || place.wipe()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%task_id, %error, "the job's directories could not be removed"),
+            Err(error) => warn!(%task_id, %error, "the job's directories could not be removed"),
+        }
+    }
+}

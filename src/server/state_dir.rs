@@ -1,0 +1,140 @@
+//! The state directory: one service at a time, secrets that only its owner can read.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write},
+    net::SocketAddr,
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use rustix::fs::{FlockOperation, flock};
+
+use crate::runner::StateKey;
+
+/// Holds the API token, for the command line and whoever may read it.
+pub const TOKEN_FILE: &str = "token";
+/// Holds the address of the running service.
+pub const ENDPOINT_FILE: &str = "endpoint";
+/// Is locked by the running service.
+const LOCK_FILE: &str = "lock";
+/// Holds the key that signs callback tokens.
+const KEY_FILE: &str = "key";
+/// Holds every job.
+const LEDGER_FILE: &str = "ledger.sqlite";
+/// A token and a key have 256 bits, past all guessing.
+const SECRET_BYTES: usize = 32;
+
+/// Why a state directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateDirError {
+    /// It cannot be made, read or written.
+    #[error("cannot use {0}: {1}")]
+    Io(PathBuf, io::Error),
+    /// Others can read or write it.
+    #[error("{0} belongs to user {1} with mode {2:o}; it must be the service's own and closed to others: chmod 700 it, or choose another --state-dir")]
+    Exposed(PathBuf, u32, u32),
+    /// Another service uses it.
+    #[error("another service uses {0}; stop it, or choose another --state-dir")]
+    InUse(PathBuf),
+    /// A secret's file holds something else.
+    #[error("{0} does not hold a secret of this service; remove it to have a new one made")]
+    NotASecret(PathBuf),
+}
+
+/// A claimed state directory.
+#[derive(Debug)]
+pub(super) struct StateDir {
+    path: PathBuf,
+    /// Locked as long as it is open.
+    _lock: File,
+}
+
+impl StateDir {
+    /// Makes the directory if need be, and claims it for this process.
+    pub(super) fn claim(path: &Path) -> Result<Self, StateDirError> {
+        let failed = |error| StateDirError::Io(path.to_path_buf(), error);
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+        let path = fs::canonicalize(path).map_err(failed)?;
+        let about = fs::metadata(&path).map_err(failed)?;
+        let mode = about.permissions().mode() & 0o777;
+        if about.uid() != rustix::process::geteuid().as_raw() || mode & 0o077 != 0 {
+            return Err(StateDirError::Exposed(path, about.uid(), mode));
+        }
+        let lock = private_file(&path.join(LOCK_FILE)).map_err(failed)?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { path, _lock: lock }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(StateDirError::InUse(path)),
+            Err(error) => Err(failed(error.into())),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn ledger_path(&self) -> PathBuf {
+        self.path.join(LEDGER_FILE)
+    }
+
+    /// The API token, made at the first start: base64url without padding.
+    pub(super) fn token(&self) -> Result<String, StateDirError> {
+        Ok(BASE64_URL_SAFE_NO_PAD.encode(self.secret(TOKEN_FILE)?))
+    }
+
+    /// The key that signs callback tokens, made at the first start.
+    pub(super) fn key(&self) -> Result<StateKey, StateDirError> {
+        Ok(StateKey::new(self.secret(KEY_FILE)?))
+    }
+
+    /// Tells the command line where the service is. Whole or not at all, for a reader at any moment.
+    pub(super) fn write_endpoint(&self, address: SocketAddr) -> Result<(), StateDirError> {
+        let path = self.path.join(ENDPOINT_FILE);
+        let unfinished = path.with_extension("new");
+        let written = private_file(&unfinished)
+            .and_then(|mut file| {
+                file.set_len(0)?;
+                writeln!(file, "http://{address}")
+            })
+            .and_then(|()| fs::rename(&unfinished, &path));
+        written.map_err(|error| StateDirError::Io(path, error))
+    }
+
+    /// Leaves: nobody is to call an address where nobody answers.
+    pub(super) fn release(self) {
+        let endpoint = self.path.join(ENDPOINT_FILE);
+        if let Err(error) = fs::remove_file(&endpoint) {
+            tracing::warn!(path = %endpoint.display(), %error, "the endpoint file could not be removed");
+        }
+    }
+
+    fn secret(&self, name: &str) -> Result<[u8; SECRET_BYTES], StateDirError> {
+        let path = self.path.join(name);
+        let failed = |error| StateDirError::Io(path.clone(), error);
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let bytes = BASE64_URL_SAFE_NO_PAD.decode(text.trim_end()).ok();
+                bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(StateDirError::NotASecret(path))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut bytes = [0; SECRET_BYTES];
+                getrandom::fill(&mut bytes).map_err(|error| failed(io::Error::other(error)))?;
+                // Under another name until it is whole and on the disk: half a secret would lock everybody out.
+                let unfinished = path.with_extension("new");
+                let mut file = private_file(&unfinished).map_err(failed)?;
+                file.set_len(0).map_err(failed)?;
+                writeln!(file, "{}", BASE64_URL_SAFE_NO_PAD.encode(bytes)).map_err(failed)?;
+                file.sync_all().map_err(failed)?;
+                fs::rename(&unfinished, &path).map_err(failed)?;
+                File::open(&self.path).and_then(|dir| dir.sync_all()).map_err(failed)?;
+                Ok(bytes)
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}

@@ -1,0 +1,7 @@
+//! Launcher, shims and relay, end to end with the stub browser.
+
+mod away;
+mod fixture;
+mod relay;
+mod start;
+mod stop;

@@ -1,0 +1,201 @@
+// A browser that does as its URL says, small enough to start a thousand times a second.
+//
+// The path of the last argument names the behaviour; without one, or with an unknown one, it exits with 64.
+//   /exit/N  /signal/N  /sleep  /ignore-term  /stop-self  /flood  /stderr?text=T
+//   /double-fork?file=F  /dump?file=F  /late-write?file=F
+//   with descriptors 3 and 4 open: /pipe-echo  /pipe-flood?n=N&size=S  /pipe-last-word?text=T  /pipe-ignore
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static void write_all(int fd, const char *bytes, size_t length) {
+  while (length > 0) {
+    ssize_t written = write(fd, bytes, length);
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      _exit(74);
+    }
+    bytes += written;
+    length -= (size_t)written;
+  }
+}
+
+// The value of a query parameter, up to '&', in a static buffer; exits with 65 when it is absent.
+static const char *query(const char *url, const char *name) {
+  static char value[8192];
+  size_t name_len = strlen(name);
+  const char *at = strchr(url, '?');
+  while (at != NULL) {
+    at++;
+    if (strncmp(at, name, name_len) == 0 && at[name_len] == '=') {
+      at += name_len + 1;
+      size_t length = strcspn(at, "&#");
+      if (length >= sizeof value) _exit(65);
+      memcpy(value, at, length);
+      value[length] = 0;
+      return value;
+    }
+    at = strchr(at, '&');
+  }
+  _exit(65);
+}
+
+static int create(const char *path) {
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) _exit(66);
+  return fd;
+}
+
+static void leave_well(int signal) {
+  (void)signal;
+  _exit(0);
+}
+
+// Until killed; SIGTERM, or the end of the command pipe where there is one, ends it with 0 as it does Chromium.
+static void sleep_on(void) {
+  signal(SIGTERM, leave_well);
+  char buffer[4096];
+  if (fcntl(3, F_GETFD) >= 0)
+    while (read(3, buffer, sizeof buffer) > 0) {
+    }
+  else
+    for (;;) pause();
+  _exit(0);
+}
+
+static void dump(const char *file, char **argv) {
+  char path[64], target[4096];
+  FILE *out = fdopen(create(file), "w");
+  for (char **word = argv; *word; word++) fprintf(out, "arg %s\n", *word);
+  for (char **word = environ; *word; word++) fprintf(out, "env %s\n", *word);
+  DIR *fds = opendir("/proc/self/fd");
+  for (struct dirent *entry; (entry = readdir(fds));) {
+    int fd = atoi(entry->d_name);
+    if (entry->d_name[0] == '.' || fd == dirfd(fds) || fd == fileno(out)) continue;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(path, target, sizeof target - 1);
+    target[length < 0 ? 0 : length] = 0;
+    fprintf(out, "fd %d %s\n", fd, target);
+  }
+  sigset_t blocked;
+  sigprocmask(SIG_BLOCK, NULL, &blocked);
+  for (int number = 1; number < 32; number++) {
+    struct sigaction action;
+    if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN) fprintf(out, "ignored %d\n", number);
+    if (sigismember(&blocked, number) == 1) fprintf(out, "blocked %d\n", number);
+  }
+  fprintf(out, "group %d pid %d\nend\n", getpgrp(), getpid());
+  fclose(out);
+  _exit(0);
+}
+
+// A grandchild in a session of its own that outlives its parent and tells its pid once it is on its own.
+static void double_fork(const char *file) {
+  if (fork() == 0) {
+    setsid();
+    if (fork() != 0) _exit(0);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    char text[32];
+    int length = snprintf(text, sizeof text, "%d\n", getpid());
+    int fd = create(file);
+    write_all(fd, text, (size_t)length);
+    close(fd);
+    for (;;) pause();
+  }
+  sleep_on();
+}
+
+static void echo(void) {
+  static char buffer[1 << 16];
+  ssize_t length;
+  while ((length = read(3, buffer, sizeof buffer)) > 0) write_all(4, buffer, (size_t)length);
+  _exit(0);
+}
+
+// Messages "<index>:xxx" of the given size.
+static void flood_pipe(long count, long size) {
+  char *message = malloc((size_t)size + 32);
+  for (long index = 0; index < count; index++) {
+    int head = snprintf(message, 32, "%ld:", index);
+    memset(message + head, 'x', (size_t)size);
+    message[size > head ? size : head] = 0;
+    write_all(4, message, (size_t)(size > head ? size : head) + 1);
+  }
+}
+
+int main(int argc, char **argv) {
+  const char *url = argc > 1 ? argv[argc - 1] : "";
+  const char *path = strstr(url, "://");
+  path = path ? strchr(path + 3, '/') : NULL;
+  if (path == NULL) return 64;
+  size_t length = strcspn(path, "?#");
+#define IS(name) (length == sizeof name - 1 && memcmp(path, name, length) == 0)
+
+  if (strncmp(path, "/exit/", 6) == 0) _exit(atoi(path + 6));
+  if (strncmp(path, "/signal/", 8) == 0) {
+    kill(getpid(), atoi(path + 8));
+    for (;;) pause();
+  }
+  if (IS("/sleep")) sleep_on();
+  if (IS("/ignore-term")) {
+    signal(SIGTERM, SIG_IGN);
+    for (;;) pause();
+  }
+  if (IS("/stop-self")) {
+    raise(SIGSTOP);
+    for (;;) pause();
+  }
+  if (IS("/flood")) {
+    static char block[1 << 16];
+    memset(block, 'f', sizeof block);
+    for (int sent = 0; sent < (1 << 14); sent++) write_all(1, block, sizeof block);
+    write_all(1, "the end\n", 8);
+    _exit(0);
+  }
+  if (IS("/stderr")) {
+    const char *text = query(url, "text");
+    write_all(2, text, strlen(text));
+    _exit(1);
+  }
+  if (IS("/double-fork")) double_fork(query(url, "file"));
+  if (IS("/dump")) dump(query(url, "file"), argv);
+  if (IS("/late-write")) {
+    const char *file = query(url, "file");
+    if (fork() == 0) {
+      // Keeps making files where it is told to, until it is killed: a directory cannot be removed under it at once.
+      for (long index = 0;; index++) {
+        char name[8300];
+        snprintf(name, sizeof name, "%s/late-%ld", file, index);
+        close(open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+        if (index == 0) write_all(1, "writing\n", 8);
+      }
+    }
+    for (;;) {
+      char name[8300];
+      snprintf(name, sizeof name, "%s/late-0", file);
+      if (access(name, F_OK) == 0) _exit(0);
+    }
+  }
+  if (IS("/pipe-echo")) echo();
+  if (IS("/pipe-flood")) {
+    long count = atol(query(url, "n"));
+    flood_pipe(count, atol(query(url, "size")));
+    _exit(0);
+  }
+  if (IS("/pipe-last-word")) {
+    const char *text = query(url, "text");
+    write_all(4, text, strlen(text) + 1);
+    _exit(0);
+  }
+  if (IS("/pipe-ignore")) for (;;) pause();
+  return 64;
+}
