@@ -1,6 +1,8 @@
 //! Where a run keeps its files, and the promise that nothing of it stays behind.
 
 use std::{
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::{self, Command},
     sync::atomic::{AtomicU32, Ordering},
@@ -47,10 +49,10 @@ impl Places {
         self.memory.path()
     }
 
-    /// An empty directory on disk, for one server.
+    /// An empty directory on disk, for one server; private, or the service refuses it.
     pub(crate) fn fresh_state(&self) -> Result<PathBuf> {
         let path = self.disk.path().join(format!("state-{}", self.states.fetch_add(1, Ordering::Relaxed)));
-        std::fs::create_dir(&path)?;
+        DirBuilder::new().mode(0o700).create(&path)?;
         Ok(path)
     }
 
