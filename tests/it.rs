@@ -5,11 +5,15 @@
 
 #[path = "it/conformance.rs"]
 mod conformance;
+#[path = "it/execute.rs"]
+mod execute;
 #[path = "it/ledger.rs"]
 mod ledger;
 #[path = "it/lives.rs"]
 mod lives;
 #[path = "it/process/mod.rs"]
 mod process;
+#[path = "it/service.rs"]
+mod service;
 #[path = "it/stub.rs"]
 mod stub;

@@ -253,7 +253,7 @@ impl Session {
 
     fn create_page(&mut self, step: &mut Step) {
         // A page in no window has no person to see it; one in a window has a window of its own.
-        let params = json!({ "url": self.plan.url, "newWindow": !self.plan.headless });
+        let params = json!({ "url": self.plan.url, "newWindow": true });
         self.call(step, Call::CreateTarget, "Target.createTarget", &params);
     }
 

@@ -1,0 +1,35 @@
+# What a developer does with this repository. CI runs `make lint` and `make test`, nothing else.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test lint fmt bench tools
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Open three tasks in a real browser and watch how each ends
+	@demo/run.sh
+
+build: ## Build the program as it is shipped: target/release/comet-task-runner
+	cargo build --release --locked
+
+test: tools ## Run every test, after installing what they need where that is allowed
+	cargo test --locked
+
+lint: proto/node_modules/.package-lock.json ## Check format, code and contract
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cd proto && npx --no-install buf lint
+
+fmt: ## Format the code
+	cargo fmt
+
+bench: ## Measure beside the floor; writes target/bench/results.json
+	cargo bench --locked --bench side_by_side
+
+tools:
+	@tests/install.sh all
+
+proto/node_modules/.package-lock.json: proto/package-lock.json
+	@tests/install.sh npm
+	cd proto && npm ci --no-audit --no-fund
+	@touch $@

@@ -1,0 +1,89 @@
+//! Arguments that several verbs share: which service, and how to print.
+
+use std::{env, path::PathBuf};
+
+use clap::Args;
+
+use super::{Problem, connect::Target};
+
+/// Names the state directory.
+const STATE_DIR: &str = "COMET_TASK_RUNNER_STATE_DIR";
+/// Names the service.
+const SERVER: &str = "COMET_TASK_RUNNER_SERVER";
+/// Names the file with its token.
+const TOKEN_FILE: &str = "COMET_TASK_RUNNER_TOKEN_FILE";
+
+/// Which state directory.
+#[derive(Clone, Debug, Args)]
+pub(super) struct StateDir {
+    /// Where the service keeps what it remembers [default: $XDG_STATE_HOME or ~/.local/state, /comet-task-runner]
+    #[arg(long, value_name = "DIR", env = STATE_DIR, hide_env_values = true)]
+    pub(super) state_dir: Option<PathBuf>,
+}
+
+impl StateDir {
+    /// The directory that was named, or the default one.
+    pub(super) fn path(&self) -> Result<PathBuf, Problem> {
+        if let Some(dir) = &self.state_dir {
+            return std::path::absolute(dir).map_err(|error| {
+                Problem::Usage(format!("--state-dir {} has no absolute path: {error}", dir.display()))
+            });
+        }
+        // The XDG rules: a relative path there is invalid and ignored.
+        let xdg = env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let home = || env::home_dir().filter(|path| path.is_absolute()).map(|home| home.join(".local/state"));
+        xdg.or_else(home)
+            .map(|base| base.join("comet-task-runner"))
+            .ok_or_else(|| Problem::Usage("there is no home directory; name a --state-dir".to_owned()))
+    }
+}
+
+/// Which service.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Reach {
+    #[command(flatten)]
+    state_dir: StateDir,
+    /// The service's address, such as http://127.0.0.1:50051, instead of the one on the state directory
+    #[arg(long, value_name = "URL", env = SERVER, hide_env_values = true)]
+    server: Option<String>,
+    /// The file with the token of --server [default: `token` in the state directory]
+    #[arg(long, value_name = "FILE", env = TOKEN_FILE, hide_env_values = true)]
+    token_file: Option<PathBuf>,
+}
+
+impl Reach {
+    /// The service that is meant. A flag goes before the environment, and --server before --state-dir.
+    pub(super) fn target(&self) -> Result<Target, Problem> {
+        let state_dir = self.state_dir.path()?;
+        match &self.server {
+            Some(server) if !self.only_the_directory_is_a_flag() => Ok(Target::At {
+                server: server.clone(),
+                token_file: self.token_file.clone().unwrap_or_else(|| state_dir.join("token")),
+            }),
+            Some(_) | None => Ok(Target::On(state_dir)),
+        }
+    }
+
+    /// The file with the token of the service that is meant.
+    pub(super) fn token_file(&self) -> Result<PathBuf, Problem> {
+        match &self.token_file {
+            Some(file) => Ok(file.clone()),
+            None => Ok(self.target()?.token_file()),
+        }
+    }
+
+    fn only_the_directory_is_a_flag(&self) -> bool {
+        let server_by_environment = self.server.as_ref().map(Into::into) == env::var_os(SERVER);
+        let directory_by_flag =
+            self.state_dir.state_dir.as_ref().is_some_and(|dir| Some(dir.into()) != env::var_os(STATE_DIR));
+        server_by_environment && directory_by_flag
+    }
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Format {
+    /// Print JSON, one object per line
+    #[arg(long)]
+    pub(super) json: bool,
+}

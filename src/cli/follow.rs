@@ -1,0 +1,100 @@
+//! Follows one task over cut streams and restarts of the service: every change once, in order.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tonic::Streaming;
+
+use super::{
+    Problem,
+    connect::{Client, Target},
+    patience::Patience,
+};
+use crate::api::v1::{Job, WatchJobRequest, WatchJobResponse, watch_job_response::Kind};
+
+/// One task being followed. [`Follow::next`] is safe to drop: what is known lies here, not in the future.
+pub(super) struct Follow {
+    target: Target,
+    patience: Patience,
+    client: Option<Client>,
+    stream: Option<Streaming<WatchJobResponse>>,
+    request: WatchJobRequest,
+    told: u64,
+    job: Option<Job>,
+    over: bool,
+}
+
+impl Follow {
+    /// Begins where `request` says: with a snapshot, or behind its resume token.
+    pub(super) fn new(target: Target, client: Client, request: WatchJobRequest, patience: Patience) -> Self {
+        Self { target, patience, client: Some(client), stream: None, request, told: 0, job: None, over: false }
+    }
+
+    /// Counts the changes up to this job's as told.
+    pub(super) fn after(mut self, job: &Job) -> Self {
+        self.told = job.revision;
+        self.job = Some(job.clone());
+        self
+    }
+
+    /// The job as last heard of.
+    pub(super) fn job(&self) -> Option<&Job> {
+        self.job.as_ref()
+    }
+
+    /// The next message with news of the job; none after the last.
+    pub(super) async fn next(&mut self) -> Result<Option<WatchJobResponse>, Problem> {
+        while !self.over {
+            match self.receive().await {
+                Ok(message) => {
+                    if let Some(news) = self.take(message) {
+                        return Ok(Some(news));
+                    }
+                }
+                Err(problem) => {
+                    self.stream = None;
+                    self.client = None;
+                    self.patience.failed(problem, Instant::now())?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn receive(&mut self) -> Result<WatchJobResponse, Problem> {
+        let stream = match &mut self.stream {
+            Some(stream) => stream,
+            None => {
+                self.patience.wait().await;
+                let client = match &mut self.client {
+                    Some(client) => client,
+                    None => self.client.insert(self.target.connect().await?),
+                };
+                self.stream.insert(client.watch_job(self.request.clone()).await?.into_inner())
+            }
+        };
+        let cut = || Problem::NoService("the service ended the stream before the task was over".to_owned());
+        stream.message().await?.ok_or_else(cut)
+    }
+
+    /// Keeps what a message says, and passes it on if it tells something new.
+    fn take(&mut self, message: WatchJobResponse) -> Option<WatchJobResponse> {
+        self.patience.heard();
+        if !message.resume_token.is_empty() {
+            self.request.resume_token.clone_from(&message.resume_token);
+        }
+        if message.kind() == Kind::Draining {
+            self.patience.told_to_wait(message.retry_delay.and_then(|delay| Duration::try_from(delay).ok()));
+        }
+        self.over = message.r#final;
+        let job = message.job.as_ref()?;
+        // Revisions only fall when the store itself was put back, and then the stream says so.
+        let news = job.revision > self.told || (message.reset && job.revision != self.told);
+        if !news {
+            return None;
+        }
+        self.told = job.revision;
+        self.job = Some(job.clone());
+        Some(message)
+    }
+}

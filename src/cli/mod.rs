@@ -1,0 +1,99 @@
+//! The command line: a file per verb, and what the verbs share.
+//!
+//! Standard output carries what was asked for and nothing else; words for people and log events go to standard error.
+
+mod args;
+mod cancel;
+mod connect;
+mod errand;
+mod exit;
+mod follow;
+mod own;
+mod patience;
+mod print;
+mod problem;
+mod run;
+mod serve;
+mod signals;
+mod span;
+mod status;
+mod token;
+mod watch;
+
+use clap::{Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
+
+pub use exit::Exit;
+pub use problem::Problem;
+
+/// Opens URLs as tasks in a browser, knows how and why they end, and pushes every change.
+#[derive(Debug, Parser)]
+#[command(name = "comet-task-runner", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Shown under the help of the program and of every verb that follows a task.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  DONE, or the call went well        3  no service could be reached or started
+  1  FAILED                             4  CANCELLED, TIMED_OUT or LOST
+  2  the arguments or the request are at fault";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the service until SIGTERM or SIGINT
+    Serve(serve::Serve),
+    /// Open a URL and follow its task to the end
+    ///
+    /// Uses the service that runs on the state directory, or starts one for this call alone.
+    #[command(after_help = EXIT_CODES)]
+    Run(Box<run::Run>),
+    /// Follow a task, from how it stands to its end
+    #[command(after_help = EXIT_CODES)]
+    Watch(watch::Watch),
+    /// Show how a task stands
+    Status(status::Status),
+    /// Ask to end a task
+    Cancel(cancel::Cancel),
+    /// Print the API token
+    Token(token::Token),
+}
+
+impl Cli {
+    /// What is logged unless `RUST_LOG` says otherwise: a service tells its story, a call only its troubles.
+    #[must_use]
+    pub fn log_level(&self) -> LevelFilter {
+        match self.verb {
+            Verb::Serve(_) => LevelFilter::INFO,
+            Verb::Run(_) | Verb::Watch(_) | Verb::Status(_) | Verb::Cancel(_) | Verb::Token(_) => LevelFilter::WARN,
+        }
+    }
+
+    /// Carries out the verb.
+    ///
+    /// # Errors
+    /// Says what is wrong and what to do about it.
+    pub async fn run(self) -> Result<Exit, Problem> {
+        match self.verb {
+            Verb::Serve(verb) => verb.run().await,
+            Verb::Run(verb) => verb.run().await,
+            Verb::Watch(verb) => verb.run().await,
+            Verb::Status(verb) => verb.run().await,
+            Verb::Cancel(verb) => verb.run().await,
+            Verb::Token(verb) => verb.run(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_declared_arguments_are_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,66 @@
+//! A service for one call: it lives in this process and leaves nothing behind.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use super::{Problem, connect::Target};
+use crate::{
+    config::{DRAIN, Settings, WATCHERS_MAX},
+    server::{self, Server},
+};
+
+/// How long a browser may take to be gone after its task: the longest default grace, and what it takes to clean up.
+const IDLE_MAX: Duration = Duration::from_secs(15);
+
+/// A service with a state directory of its own.
+pub(super) struct Own {
+    server: Server,
+    state_dir: TempDir,
+}
+
+impl Own {
+    /// Starts it, with a browser beside those that are found if one is given.
+    pub(super) async fn start(browser: Option<String>, no_sandbox: bool) -> Result<Self, Problem> {
+        let state_dir = tempfile::Builder::new()
+            .prefix("comet-task-runner-")
+            .tempdir()
+            .map_err(|error| Problem::NoService(format!("no temporary directory can be made: {error}")))?;
+        let settings = Settings {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            state_dir: state_dir.path().to_owned(),
+            slots: NonZeroUsize::MIN,
+            // The one task never waits; a retry of its Execute is the same task.
+            queue_max: 1,
+            browsers: browser.into_iter().collect(),
+            no_sandbox,
+            watchers_max: WATCHERS_MAX,
+            drain: DRAIN,
+        };
+        let server = server::start(settings).await.map_err(|error| Problem::from_start(&error))?;
+        Ok(Self { server, state_dir })
+    }
+
+    /// How to reach it.
+    pub(super) fn target(&self) -> Target {
+        Target::On(self.state_dir.path().to_owned())
+    }
+
+    /// Ends it and removes its directory.
+    pub(super) async fn stop(self) {
+        // The task is over, and its browser is on its way out; its directory must not go before it.
+        if timeout(IDLE_MAX, self.server.idle()).await.is_err() {
+            tracing::warn!("the task's browser has not left yet; leaving it to its watcher");
+        }
+        self.server.stop().await;
+        let path = self.state_dir.path().to_owned();
+        if let Err(error) = self.state_dir.close() {
+            tracing::warn!(path = %path.display(), %error, "the temporary state directory could not be removed");
+        }
+    }
+}

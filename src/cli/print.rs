@@ -1,0 +1,215 @@
+//! What goes to standard output: aligned lines for people, JSON by the rules of the contract for programs.
+
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+};
+
+use jiff::{Timestamp, tz::TimeZone};
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+
+use super::{Problem, args::Format};
+use crate::api::{
+    DESCRIPTORS,
+    v1::{Job, Sample, job::Reason},
+};
+
+/// Widest status ("CANCELLED") and reason ("NAVIGATION_TIMEOUT"), so that columns stand.
+const STATUS_WIDTH: usize = 9;
+const REASON_WIDTH: usize = 18;
+
+/// Prints to standard output.
+pub(super) enum Printer {
+    /// Lines for people.
+    Lines,
+    /// JSON, one object per line, by the contract's own descriptors.
+    Json(DescriptorPool),
+}
+
+impl Printer {
+    pub(super) fn new(format: Format) -> Self {
+        if format.json {
+            Self::Json(DescriptorPool::decode(DESCRIPTORS).expect("the build made the descriptors"))
+        } else {
+            Self::Lines
+        }
+    }
+
+    /// Prints `message`, the contract's `name`, as JSON, or else what `lines` makes for people.
+    pub(super) fn print<M: Message>(
+        &self,
+        name: &str,
+        message: &M,
+        lines: impl FnOnce() -> String,
+    ) -> Result<(), Problem> {
+        let text = match self {
+            Self::Lines => lines(),
+            Self::Json(pool) => json(pool, name, message),
+        };
+        let mut out = io::stdout().lock();
+        writeln!(out, "{text}")?;
+        Ok(out.flush()?)
+    }
+}
+
+/// A message in the JSON of the proto rules: its JSON names, RFC 3339 times, 64-bit numbers as text.
+fn json<M: Message>(pool: &DescriptorPool, name: &str, message: &M) -> String {
+    let descriptor = pool
+        .get_message_by_name(&format!("comet.taskrunner.v1.{name}"))
+        .expect("only messages of the contract are printed");
+    let mut dynamic = DynamicMessage::new(descriptor);
+    dynamic.transcode_from(message).expect("the message and its descriptor come from one contract");
+    let mut text = Vec::new();
+    let mut serializer = serde_json::Serializer::new(&mut text);
+    dynamic
+        .serialize_with_options(&mut serializer, &SerializeOptions::new())
+        .expect("a message has only what JSON can say");
+    String::from_utf8(text).expect("JSON is UTF-8")
+}
+
+/// One change: when, what, why, and in words.
+pub(super) fn change_line(job: &Job) -> String {
+    let mut words = plain(&job.message);
+    let result = job.callback.as_ref().map(|report| report.result.as_str()).unwrap_or_default();
+    if job.reason() == Reason::Callback && !result.is_empty() {
+        let _ = write!(words, "{}{}", if words.is_empty() { "" } else { "  " }, plain(result));
+    }
+    let line = format!(
+        "{}  {:STATUS_WIDTH$}  {:REASON_WIDTH$}  {words}",
+        clock(job.updated_at.as_ref()),
+        job.status().as_str_name(),
+        job.reason().as_str_name(),
+    );
+    line.trim_end().to_owned()
+}
+
+/// Everything that is known of a job and worth a person's look, a line each.
+pub(super) fn job_lines(job: &Job, sample: Option<&Sample>) -> String {
+    let mut lines = Lines::default();
+    lines.add("task", &job.task_id);
+    lines.add("url", &job.url);
+    lines.add("status", format!("{} ({})", job.status().as_str_name(), job.reason().as_str_name()));
+    lines.add("message", &job.message);
+    if let Some(sample) = sample {
+        lines.add("queue", sample.queue_position.map(|place| format!("place {place}")).unwrap_or_default());
+        lines.add(
+            "progress",
+            sample.progress.map(|percent| format!("{percent} %  {}", sample.progress_message)).unwrap_or_default(),
+        );
+        lines.add("title", &sample.page_title);
+    }
+    if let Some(page) = &job.page {
+        let http = page.http_status.map(|status| format!("HTTP {status}  ")).unwrap_or_default();
+        lines.add("page", format!("{}  {http}{}{}", page.load_state().as_str_name(), page.url, page.net_error));
+    }
+    if let Some(report) = &job.callback {
+        lines.add("report", format!("{}  {}", report.status().as_str_name(), report.message));
+        lines.add("result", &report.result);
+    }
+    if let Some(browser) = &job.browser {
+        let window = if browser.headless { "headless" } else { "headed" };
+        let tier = browser.tier().as_str_name();
+        lines.add("browser", format!("{}  {}  {window}  {tier}", browser.name, browser.version));
+        lines.add("profile", &browser.profile);
+    }
+    lines.add("process", process(job));
+    for (name, at) in [
+        ("created", &job.created_at),
+        ("started", &job.started_at),
+        ("finished", &job.finished_at),
+        ("expires", &job.expires_at),
+    ] {
+        lines.add(name, at.as_ref().map(ToString::to_string).unwrap_or_default());
+    }
+    let mut labels: Vec<_> = job.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    labels.sort();
+    lines.add("labels", labels.join("  "));
+    lines.add("host", &job.host);
+    lines.add("revision", job.revision.to_string());
+    lines.0.trim_end().to_owned()
+}
+
+fn process(job: &Job) -> String {
+    if job.process_id == 0 {
+        return String::new();
+    }
+    let end = match (job.is_process_alive, job.exit_code, job.exit_signal) {
+        (true, _, _) => "alive".to_owned(),
+        (false, Some(code), _) => format!("exit code {code}"),
+        (false, None, Some(signal)) => format!("ended by signal {signal}"),
+        (false, None, None) => "gone".to_owned(),
+    };
+    format!("{}  {end}", job.process_id)
+}
+
+/// Named lines; what is not known has none.
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, name: &str, value: impl AsRef<str>) {
+        let value = value.as_ref().trim_end();
+        if !value.is_empty() {
+            let _ = writeln!(self.0, "{name:<10}{}", plain(value));
+        }
+    }
+}
+
+/// The time of day here, to the millisecond.
+fn clock(at: Option<&prost_types::Timestamp>) -> String {
+    at.and_then(|at| Timestamp::new(at.seconds, at.nanos).ok())
+        .map(|at| at.to_zoned_datetime(TimeZone::system()).strftime("%H:%M:%S%.3f").to_string())
+        .unwrap_or_else(|| "--:--:--.---".to_owned())
+}
+
+/// Text from a page without what could move a terminal's cursor or fake a line.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::v1::{CallbackReport, WatchJobResponse, job::Status, watch_job_response::Kind};
+
+    fn job() -> Job {
+        Job {
+            status: Status::Done.into(),
+            reason: Reason::Callback.into(),
+            message: "all\n\u{1b}[2Jwell".to_owned(),
+            revision: 4,
+            updated_at: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 25_000_000 }),
+            callback: Some(CallbackReport { result: r#"{"n":1}"#.to_owned(), ..CallbackReport::default() }),
+            ..Job::default()
+        }
+    }
+
+    #[test]
+    fn a_change_is_one_line_whatever_the_page_says() {
+        let line = change_line(&job());
+        assert!(!line.contains(['\n', '\u{1b}']), "{line}");
+        assert!(line.ends_with(r#"DONE       CALLBACK            all��[2Jwell  {"n":1}"#), "{line}");
+        assert_eq!(&line[8..12], ".025");
+    }
+
+    #[test]
+    fn json_has_the_names_and_times_of_the_contract() {
+        let message = WatchJobResponse {
+            kind: Kind::Change.into(),
+            job: Some(job()),
+            r#final: true,
+            ..WatchJobResponse::default()
+        };
+        let pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
+        let text = json(&pool, "WatchJobResponse", &message);
+
+        assert!(!text.contains('\n'));
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["kind"], "CHANGE");
+        assert_eq!(value["final"], true);
+        assert_eq!(value["job"]["status"], "DONE");
+        assert_eq!(value["job"]["revision"], "4");
+        assert_eq!(value["job"]["updatedAt"], "2023-11-14T22:13:20.025Z");
+    }
+}

@@ -1,0 +1,83 @@
+//! `serve`: runs the service until it is told to leave.
+
+use std::{
+    io::{self, Write},
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
+};
+
+use clap::Args;
+
+use super::{Exit, Problem, args::StateDir, signals::Signals};
+use crate::{
+    config::{DRAIN, PORT, QUEUE_MAX, Settings, WATCHERS_MAX},
+    server,
+};
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Where to listen: a loopback address; port 0 lets the system choose
+    #[arg(long, value_name = "ADDR", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)))]
+    listen: SocketAddr,
+    #[command(flatten)]
+    state_dir: StateDir,
+    /// How many tasks run at once [default: one per core]
+    #[arg(long, value_name = "N")]
+    slots: Option<NonZeroUsize>,
+    /// How many tasks may wait for a slot
+    #[arg(long, value_name = "N", default_value_t = QUEUE_MAX)]
+    queue: usize,
+    /// A browser beside those that are found: its name, its program, and whether only its exit can be known
+    #[arg(long = "browser", value_name = "NAME=PATH[,exit-only]")]
+    browsers: Vec<String>,
+    /// Start Chromium browsers without their sandbox, as root must
+    #[arg(long)]
+    no_sandbox: bool,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<Exit, Problem> {
+        let mut signals = Signals::listen()?;
+        let server = server::start(self.settings()?).await.map_err(|error| Problem::from_start(&error))?;
+        if let Err(problem) = say_address(server.address()) {
+            server.stop().await;
+            return Err(problem);
+        }
+        signals.next().await;
+        tokio::select! {
+            () = server.stop() => Ok(Exit::Done),
+            number = signals.next() => Ok(Exit::Signal(number)),
+        }
+    }
+
+    fn settings(self) -> Result<Settings, Problem> {
+        if !self.listen.ip().is_loopback() {
+            return Err(Problem::Usage(format!(
+                "--listen {} would be open to other machines; give a loopback address such as 127.0.0.1:{PORT}",
+                self.listen
+            )));
+        }
+        Ok(Settings {
+            listen: self.listen,
+            state_dir: self.state_dir.path()?,
+            slots: self.slots.unwrap_or_else(one_per_core),
+            queue_max: self.queue,
+            browsers: self.browsers,
+            no_sandbox: self.no_sandbox,
+            watchers_max: WATCHERS_MAX,
+            drain: DRAIN,
+        })
+    }
+}
+
+/// Whoever starts a service waits for this line, and finds the port in it.
+fn say_address(address: SocketAddr) -> Result<(), Problem> {
+    let mut out = io::stdout();
+    writeln!(out, "listening on http://{address}")?;
+    Ok(out.flush()?)
+}
+
+fn one_per_core() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
