@@ -4,11 +4,13 @@
  *
  *   cycles IN_FLIGHT MILLISECONDS STUB URL
  *
- * Prints how many cycles it made, and how many nanoseconds they took.
+ * Prints how many cycles it made, how many nanoseconds they took, and how many
+ * microseconds of CPU time.
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,6 +20,13 @@ static uint64_t now_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static long long cpu_us(int whose)
+{
+    struct rusage usage;
+    getrusage(whose, &usage);
+    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000LL + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
 }
 
 /* Never returns in the child. */
@@ -62,6 +71,7 @@ int main(int argc, char **argv)
         if (now_ns() - began_ns < span_ns)
             cycle(command);
     }
-    printf("%ld %llu\n", count, (unsigned long long)(now_ns() - began_ns));
+    printf("%ld %llu %lld\n", count, (unsigned long long)(now_ns() - began_ns),
+           cpu_us(RUSAGE_SELF) + cpu_us(RUSAGE_CHILDREN));
     return 0;
 }

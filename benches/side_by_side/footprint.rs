@@ -9,7 +9,7 @@ use tonic::Streaming;
 use crate::{
     places::Places,
     plan::Plan,
-    procfs,
+    procfs::{self, ThreadTimes},
     report::{Report, Series},
     side::{Client, Kind, Side, end_of},
     stub::{Behaviour, Stub},
@@ -29,11 +29,11 @@ struct Loaded {
     watcher_kb: f64,
 }
 
-/// Where the service's CPU time is spent, in seconds.
-#[derive(Clone, Copy, Default)]
+/// Where CPU time was spent so far.
+#[derive(Default)]
 struct Busy {
-    server: f64,
-    launcher_and_shims: f64,
+    server: ThreadTimes,
+    launcher_and_shims: ThreadTimes,
 }
 
 /// Measures both sides, which wait out the idle span at the same time: idleness disturbs nobody.
@@ -44,7 +44,7 @@ pub(crate) async fn measure(places: &Places, stub: &Stub, plan: &Plan, report: &
     let before = [busy(&ours, stub)?, busy(&floor, stub)?];
     tokio::time::sleep(plan.idle_span).await;
     let after = [busy(&ours, stub)?, busy(&floor, stub)?];
-    let spent = |at: usize| after[at].server - before[at].server;
+    let spent = |at: usize| after[at].server.since(&before[at].server);
 
     add_watchers(&mut ours, plan).await?;
     add_watchers(&mut floor, plan).await?;
@@ -68,7 +68,7 @@ pub(crate) async fn measure(places: &Places, stub: &Stub, plan: &Plan, report: &
         "idle: {} jobs, each watched, for {:?}, heartbeats included; launcher and shims together {:.4} s",
         plan.running_jobs,
         plan.idle_span,
-        after[0].launcher_and_shims - before[0].launcher_and_shims
+        after[0].launcher_and_shims.since(&before[0].launcher_and_shims)
     ));
     if ours.side.kind == Kind::Ours {
         unload(&mut ours).await?;
@@ -140,10 +140,11 @@ fn anonymous_kb(loaded: &Loaded) -> Result<f64> {
 }
 
 fn busy(loaded: &Loaded, stub: &Stub) -> Result<Busy> {
-    let mut busy = Busy { server: procfs::threads_cpu_s(loaded.side.pid())?, launcher_and_shims: 0.0 };
+    let mut busy = Busy::default();
+    busy.server.read(loaded.side.pid())?;
     for pid in procfs::descendants(loaded.side.pid()) {
         if !procfs::runs(pid, &stub.program) {
-            busy.launcher_and_shims += procfs::threads_cpu_s(pid)?;
+            busy.launcher_and_shims.read(pid)?;
         }
     }
     Ok(busy)

@@ -30,16 +30,27 @@ pub(crate) fn memory(pid: u32) -> Result<Memory> {
     })
 }
 
-/// Seconds on a CPU of the threads that a process has now, exact to the nanosecond.
-///
-/// What an ended thread used is not in it, so it is for spans in which none ends.
-pub(crate) fn threads_cpu_s(pid: u32) -> Result<f64> {
-    let mut total_ns = 0.0;
-    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let text = fs::read_to_string(thread?.path().join("schedstat"))?;
-        total_ns += text.split_whitespace().next().and_then(|ns| ns.parse::<f64>().ok()).context("schedstat")?;
+/// What each thread of some processes has spent on a CPU, in seconds, exact to the nanosecond.
+#[derive(Default)]
+pub(crate) struct ThreadTimes(HashMap<u32, f64>);
+
+impl ThreadTimes {
+    /// Adds the threads that a process has now.
+    pub(crate) fn read(&mut self, pid: u32) -> Result<()> {
+        for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+            let path = thread?.path();
+            let id = path.file_name().and_then(|name| name.to_str()?.parse().ok()).context("a thread's id")?;
+            let text = fs::read_to_string(path.join("schedstat"))?;
+            let ns: f64 = text.split_whitespace().next().context("schedstat is empty")?.parse()?;
+            self.0.insert(id, ns / 1e9);
+        }
+        Ok(())
     }
-    Ok(total_ns / 1e9)
+
+    /// Seconds spent since an earlier reading. A thread that ended meanwhile is left out: it ended for want of work.
+    pub(crate) fn since(&self, earlier: &Self) -> f64 {
+        self.0.iter().map(|(id, seconds)| seconds - earlier.0.get(id).copied().unwrap_or_default()).sum()
+    }
 }
 
 /// User and system seconds of a process, its ended threads included, in steps of a clock tick.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, bail, ensure};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -30,7 +30,7 @@ pub(crate) async fn measure(places: &Places, stub: &Stub, plan: &Plan, report: &
 
     let mut rates = [Series::default(), Series::default()];
     let mut costs = [Cost::default(), Cost::default()];
-    let mut cycles = Series::default();
+    let (mut cycles, mut cycle_us) = (Series::default(), Series::default());
     for _ in 0..plan.rate_rounds {
         for at in 0..2 {
             let before = Cost::so_far(&sides[at])?;
@@ -40,7 +40,9 @@ pub(crate) async fn measure(places: &Places, stub: &Stub, plan: &Plan, report: &
             rates[at].push(f64::from(count) / span.as_secs_f64());
         }
         cycles.next_round();
-        cycles.push(bare_cycles(stub, plan.rate_span).await?);
+        let (rate, cost_us) = bare_cycles(stub, plan.rate_span).await?;
+        cycles.push(rate);
+        cycle_us.push(cost_us);
     }
 
     report.compare("jobs_per_second", "1/s", 0.5, &rates[0], &rates[1]);
@@ -51,6 +53,7 @@ pub(crate) async fn measure(places: &Places, stub: &Stub, plan: &Plan, report: &
     for (side, cost) in sides.iter().zip(&costs) {
         report.note(cost.line(side.kind));
     }
+    report.note(format!("CPU us a bare cycle: parent, shim and stub {:.0}", cycle_us.quantile(0.5)));
     Ok(())
 }
 
@@ -78,15 +81,17 @@ async fn run(client: &Client, span: Duration) -> Result<(u32, Duration)> {
     Ok((count, began.elapsed()))
 }
 
-async fn bare_cycles(stub: &Stub, span: Duration) -> Result<f64> {
+/// Cycles a second, and microseconds of CPU time a cycle.
+async fn bare_cycles(stub: &Stub, span: Duration) -> Result<(f64, f64)> {
     let mut command = tokio::process::Command::new(&stub.cycles);
     command.args([IN_FLIGHT.to_string(), span.as_millis().to_string()]);
     command.arg(&stub.program).arg(Behaviour::Exit.url(None)).stdin(Stdio::null()).kill_on_drop(true);
     let output = command.output().await?;
     ensure!(output.status.success(), "the bare cycles ended with {}", output.status);
     let text = String::from_utf8(output.stdout)?;
-    let (count, ns) = text.trim().split_once(' ').with_context(|| format!("the bare cycles said {text:?}"))?;
-    Ok(count.parse::<f64>()? / ns.parse::<f64>()? * 1e9)
+    let numbers = text.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>()?;
+    let [count, ns, cpu_us] = numbers[..] else { bail!("the bare cycles said {text:?}") };
+    Ok((count / ns * 1e9, cpu_us / count))
 }
 
 /// CPU seconds, by process.
