@@ -153,6 +153,11 @@ impl Service {
     pub(crate) fn log(&self) -> String {
         self.stderr.try_iter().collect::<Vec<_>>().join("\n")
     }
+
+    /// All that it wrote to its log, once it has left.
+    pub(crate) fn log_to_end(&self) -> String {
+        self.stderr.iter().collect::<Vec<_>>().join("\n")
+    }
 }
 
 impl Drop for Service {
