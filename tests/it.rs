@@ -5,6 +5,10 @@
 
 #[path = "it/browser.rs"]
 mod browser;
+#[path = "it/callback.rs"]
+mod callback;
+#[path = "it/cancel.rs"]
+mod cancel;
 #[path = "it/cli/mod.rs"]
 mod cli;
 #[path = "it/conformance/mod.rs"]
@@ -15,6 +19,8 @@ mod demo;
 mod display;
 #[path = "it/execute.rs"]
 mod execute;
+#[path = "it/guard.rs"]
+mod guard;
 #[path = "it/ledger.rs"]
 mod ledger;
 #[path = "it/ledger_process.rs"]
@@ -29,7 +35,21 @@ mod pipe_browser;
 mod process;
 #[path = "it/readme.rs"]
 mod readme;
+#[path = "it/refusals.rs"]
+mod refusals;
 #[path = "it/service.rs"]
 mod service;
+#[path = "it/state.rs"]
+mod state;
 #[path = "it/stub.rs"]
 mod stub;
+#[path = "it/tidy.rs"]
+mod tidy;
+#[path = "it/timeouts.rs"]
+mod timeouts;
+#[path = "it/watch.rs"]
+mod watch;
+#[path = "it/watchers.rs"]
+mod watchers;
+#[path = "it/wire.rs"]
+mod wire;

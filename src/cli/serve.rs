@@ -28,6 +28,9 @@ pub(super) struct Serve {
     /// How many tasks may wait for a slot
     #[arg(long, value_name = "N", default_value_t = QUEUE_MAX)]
     queue: usize,
+    /// How many streams may watch at once
+    #[arg(long, value_name = "N", default_value_t = WATCHERS_MAX)]
+    watchers: usize,
     /// A browser beside those that are found: its name, its program, and whether only its exit can be known
     #[arg(long = "browser", value_name = "NAME=PATH[,exit-only]")]
     browsers: Vec<String>,
@@ -59,7 +62,7 @@ impl Serve {
             queue_max: self.queue,
             browsers: self.browsers,
             no_sandbox: self.no_sandbox,
-            watchers_max: WATCHERS_MAX,
+            watchers_max: self.watchers,
             drain: DRAIN,
         })
     }

@@ -181,14 +181,14 @@ pub struct Exited {
     pub empty: bool,
     /// The furthest step of the stop ladder that was taken.
     pub stopped_by: StopStep,
-    /// How many other processes ended with or after it and were reaped so far.
+    /// How many processes had to be killed so far, the root among them if it came to that.
     pub killed: u32,
 }
 
 /// Everything the browser started is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Empty {
-    /// How many other processes ended with or after the root and were reaped, in all.
+    /// How many processes had to be killed in all, the root among them if it came to that.
     pub killed: u32,
 }
 

@@ -186,8 +186,7 @@ impl Attendant {
                 true
             }
             Told::Empty(empty) => {
-                let step = if empty.killed > 0 { StopStep::Killed } else { self.exit_step };
-                let tree = TreeEnd { step, killed: empty.killed };
+                let tree = tree_end(self.exit_step, empty.killed);
                 self.record_numbered(number, 0, Fact::TreeEmptied(tree)).await;
                 true
             }
@@ -211,7 +210,7 @@ impl Attendant {
             process::ExitStatus::Signal(signal) => ExitStatus::Signal(signal),
         };
         self.exit_step = stop_step(exited.stopped_by);
-        let tree = exited.empty.then_some(TreeEnd { step: self.exit_step, killed: exited.killed });
+        let tree = exited.empty.then(|| tree_end(self.exit_step, exited.killed));
         let fact = Fact::Exited { status, output_tail: exited.output_tail, tree };
         self.record_numbered(number, 0, fact).await;
     }
@@ -407,6 +406,11 @@ fn ladder(grace: Duration) -> (Duration, Duration) {
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What the root left behind may have to be killed although it left by itself.
+fn tree_end(exit_step: StopStep, killed: u32) -> TreeEnd {
+    TreeEnd { step: if killed > 0 { StopStep::Killed } else { exit_step }, killed }
 }
 
 fn stop_step(step: process::StopStep) -> StopStep {

@@ -31,7 +31,7 @@ mod token;
 use std::{sync::Arc, time::Duration};
 
 pub use host::{Host, HostParts};
-pub use order::{Mode, Order};
+pub use order::{Mode, Order, profile};
 pub use token::StateKey;
 use tokio_util::sync::CancellationToken;
 
