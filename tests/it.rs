@@ -17,3 +17,21 @@ mod process;
 mod service;
 #[path = "it/stub.rs"]
 mod stub;
+#[path = "it/display.rs"]
+mod display;
+#[path = "it/history.rs"]
+mod history;
+#[path = "it/nothing_left.rs"]
+mod nothing_left;
+#[path = "it/pages.rs"]
+mod pages;
+#[path = "it/processes.rs"]
+mod processes;
+#[path = "it/real.rs"]
+mod real;
+#[path = "it/real_ends.rs"]
+mod real_ends;
+#[path = "it/real_timeouts.rs"]
+mod real_timeouts;
+#[path = "it/real_windows.rs"]
+mod real_windows;
