@@ -35,3 +35,7 @@ mod real_ends;
 mod real_timeouts;
 #[path = "it/real_windows.rs"]
 mod real_windows;
+#[path = "it/canary.rs"]
+mod canary;
+#[path = "it/sandbox.rs"]
+mod sandbox;
