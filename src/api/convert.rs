@@ -44,9 +44,7 @@ impl From<&Job> for v1::Job {
             attempt: job.attempt,
             labels: job.spec.labels.clone().into_iter().collect(),
             revision: job.revision,
-            tree_end: job
-                .tree_end
-                .map(|end| v1::TreeEnd { step: step(end.step).into(), killed_count: end.killed }),
+            tree_end: job.tree_end.map(|end| v1::TreeEnd { step: step(end.step).into(), killed_count: end.killed }),
         }
     }
 }

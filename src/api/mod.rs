@@ -13,7 +13,7 @@ mod watch;
 pub use serve::{Body, Serve, is_open, plain, serve, unauthenticated};
 
 /// The contract, as generated from `proto/`; its comments are the documentation.
-#[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, unused_qualifications)]
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::clone_on_ref_ptr, unused_qualifications)]
 pub mod v1 {
     tonic::include_proto!("comet.taskrunner.v1");
 }

@@ -88,11 +88,14 @@ impl Faults {
 
 pub(super) fn task_id(text: &str) -> Result<TaskId, Vec<Violation>> {
     if text.is_empty() {
-        return Err(vec![Violation::new("task_id", "TASK_ID_INVALID", "is empty; give the task_id that Execute answered with")]);
+        return Err(vec![Violation::new(
+            "task_id",
+            "TASK_ID_INVALID",
+            "is empty; give the task_id that Execute answered with",
+        )]);
     }
-    text.parse().map_err(|error: crate::job::TaskIdError| {
-        vec![Violation::new("task_id", "TASK_ID_INVALID", error.to_string())]
-    })
+    text.parse()
+        .map_err(|error: crate::job::TaskIdError| vec![Violation::new("task_id", "TASK_ID_INVALID", error.to_string())])
 }
 
 pub(super) fn order(request: &v1::ExecuteRequest) -> Result<Order, Vec<Violation>> {
@@ -160,7 +163,11 @@ fn request_id(faults: &mut Faults, text: &str) -> Option<Uuid> {
     match Uuid::try_parse(text) {
         Ok(uuid) if !uuid.is_nil() => Some(uuid),
         Ok(_) | Err(_) => {
-            faults.add("request_id", "REQUEST_ID_INVALID", "is not a UUID; make one, such as with uuidgen, or leave it empty");
+            faults.add(
+                "request_id",
+                "REQUEST_ID_INVALID",
+                "is not a UUID; make one, such as with uuidgen, or leave it empty",
+            );
             None
         }
     }
@@ -218,7 +225,11 @@ fn profile_of(faults: &mut Faults, name: &str) -> Profile {
 
 fn origins(faults: &mut Faults, origins: &[String]) -> Vec<String> {
     if origins.len() > ORIGINS_MAX {
-        faults.add("callback_origins", "TOO_MANY", format!("has {} entries; at most {ORIGINS_MAX} are taken", origins.len()));
+        faults.add(
+            "callback_origins",
+            "TOO_MANY",
+            format!("has {} entries; at most {ORIGINS_MAX} are taken", origins.len()),
+        );
         return Vec::new();
     }
     let mut checked = Vec::with_capacity(origins.len());
@@ -260,7 +271,8 @@ fn labels(faults: &mut Faults, request: &v1::ExecuteRequest) -> BTreeMap<String,
     let labels: BTreeMap<_, _> = request.labels.clone().into_iter().collect();
     for (key, value) in &labels {
         if key.is_empty() || key.chars().count() > LABEL_KEY_CHARS_MAX || key.chars().any(char::is_control) {
-            let remedy = format!("the key {key:?} needs 1 to {LABEL_KEY_CHARS_MAX} characters, none of them control characters");
+            let remedy =
+                format!("the key {key:?} needs 1 to {LABEL_KEY_CHARS_MAX} characters, none of them control characters");
             faults.add("labels", "LABEL_INVALID", remedy);
         } else if value.chars().count() > LABEL_VALUE_CHARS_MAX || value.chars().any(char::is_control) {
             let remedy = format!("takes at most {LABEL_VALUE_CHARS_MAX} characters, none of them control characters");
@@ -274,11 +286,19 @@ pub(super) fn report(request: &v1::CallbackRequest) -> Result<PageReport, Vec<Vi
     let mut faults = Faults::default();
     if request.message.len() > REPORT_MESSAGE_BYTES_MAX {
         let length = request.message.len();
-        faults.add("message", "MESSAGE_TOO_LARGE", format!("has {length} bytes; at most {REPORT_MESSAGE_BYTES_MAX} are taken"));
+        faults.add(
+            "message",
+            "MESSAGE_TOO_LARGE",
+            format!("has {length} bytes; at most {REPORT_MESSAGE_BYTES_MAX} are taken"),
+        );
     }
     if request.result.len() > REPORT_RESULT_BYTES_MAX {
         let length = request.result.len();
-        faults.add("result", "RESULT_TOO_LARGE", format!("has {length} bytes; at most {REPORT_RESULT_BYTES_MAX} are taken"));
+        faults.add(
+            "result",
+            "RESULT_TOO_LARGE",
+            format!("has {length} bytes; at most {REPORT_RESULT_BYTES_MAX} are taken"),
+        );
     } else if !request.result.is_empty()
         && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&request.result)
     {

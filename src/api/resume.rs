@@ -58,11 +58,7 @@ mod tests {
 
     #[test]
     fn a_token_reads_back_and_anything_else_is_refused() {
-        let token = ResumeToken {
-            ledger: LedgerId::new([3; 16]),
-            task: TaskId::new(Uuid::from_u128(5)),
-            revision: 9,
-        };
+        let token = ResumeToken { ledger: LedgerId::new([3; 16]), task: TaskId::new(Uuid::from_u128(5)), revision: 9 };
         let text = token.to_text();
         assert_eq!(ResumeToken::parse(&text), Ok(token));
         for wrong in ["", "x", &text[1..], &format!("{text}A"), &text.replacen("AQ", "Ag", 1)] {

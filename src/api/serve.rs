@@ -14,7 +14,9 @@ use tonic::{
 use tower::{Layer, Service as TowerService};
 
 use super::{
-    DESCRIPTORS, service::Service, status,
+    DESCRIPTORS,
+    service::Service,
+    status,
     v1::task_runner_server::{SERVICE_NAME, TaskRunnerServer},
 };
 use crate::runner::Runner;
@@ -55,7 +57,8 @@ pub async fn serve<S, L>(serve: Serve<S>, guard: L) -> Result<(), Error>
 where
     S: Future<Output = ()>,
     L: Layer<Routes> + Clone + Send + Sync + 'static,
-    L::Service: TowerService<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+    L::Service:
+        TowerService<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     <L::Service as TowerService<Request<Body>>>::Future: Send + 'static,
 {
     let Serve { listener, runner, watchers_max, shutdown } = serve;
@@ -121,7 +124,9 @@ pub fn is_open(path: &str) -> bool {
         "grpc.reflection.v1alpha.ServerReflection",
     ]
     .into_iter()
-    .any(|name| path.strip_prefix('/').and_then(|path| path.strip_prefix(name)).is_some_and(|rest| rest.starts_with('/')))
+    .any(|name| {
+        path.strip_prefix('/').and_then(|path| path.strip_prefix(name)).is_some_and(|rest| rest.starts_with('/'))
+    })
 }
 
 /// An answer in plain words to a request that is not gRPC.

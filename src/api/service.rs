@@ -42,10 +42,7 @@ impl Service {
 
 #[tonic::async_trait]
 impl TaskRunner for Service {
-    async fn execute(
-        &self,
-        request: Request<v1::ExecuteRequest>,
-    ) -> Result<Response<v1::ExecuteResponse>, Status> {
+    async fn execute(&self, request: Request<v1::ExecuteRequest>) -> Result<Response<v1::ExecuteResponse>, Status> {
         let request = request.into_inner();
         let order = request::order(&request).map_err(|violations| status::invalid(&violations))?;
         if request.validate_only {
@@ -60,6 +57,9 @@ impl TaskRunner for Service {
             process_id: job.process_id,
             job: Some(job),
             callback_token: executed.callback_token,
+            // Before the first revision, so that it comes as a change too.
+            resume_token: ResumeToken { ledger: self.runner.ledger().id(), task: executed.job.id, revision: 0 }
+                .to_text(),
         }))
     }
 
@@ -73,17 +73,13 @@ impl TaskRunner for Service {
         Ok(Response::new(v1::GetStatusResponse { job: Some(job.as_ref().into()), sample }))
     }
 
-    async fn callback(
-        &self,
-        request: Request<v1::CallbackRequest>,
-    ) -> Result<Response<v1::CallbackResponse>, Status> {
+    async fn callback(&self, request: Request<v1::CallbackRequest>) -> Result<Response<v1::CallbackResponse>, Status> {
         let caller = request.extensions().get::<Caller>().copied();
         let request = request.into_inner();
         let id = request::task_id(&request.task_id).map_err(|violations| status::invalid(&violations))?;
         self.admit_callback(id, &request.callback_token, caller)?;
         let report = request::report(&request).map_err(|violations| status::invalid(&violations))?;
-        let Reported { job, applied } =
-            self.runner.report(id, report).await.map_err(|error| status::call(&error))?;
+        let Reported { job, applied } = self.runner.report(id, report).await.map_err(|error| status::call(&error))?;
         Ok(Response::new(v1::CallbackResponse {
             cancel_requested: job.cancel.is_some(),
             job: Some(job.as_ref().into()),
@@ -93,10 +89,7 @@ impl TaskRunner for Service {
 
     type WatchJobStream = WatchStream;
 
-    async fn watch_job(
-        &self,
-        request: Request<v1::WatchJobRequest>,
-    ) -> Result<Response<WatchStream>, Status> {
+    async fn watch_job(&self, request: Request<v1::WatchJobRequest>) -> Result<Response<WatchStream>, Status> {
         let request = request.into_inner();
         let invalid = |violations: Vec<Violation>| status::invalid(&violations);
         let id = request::task_id(&request.task_id).map_err(invalid)?;

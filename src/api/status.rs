@@ -7,6 +7,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
     job::{Refusal, TaskId},
+    ledger::Fault,
     runner::{CallError, ExecuteError},
 };
 
@@ -82,7 +83,12 @@ pub(super) fn execute(error: &ExecuteError) -> Status {
             HashMap::from([("task_id".to_owned(), id.to_string())]),
         ),
         ExecuteError::Draining => draining(),
-        ExecuteError::Ledger(_) => ledger(message),
+        ExecuteError::Ledger(Fault::Full) => {
+            let mut details = ErrorDetails::new();
+            details.set_retry_info(Some(QUEUE_RETRY));
+            status(Code::ResourceExhausted, "LEDGER_FULL", message, details)
+        }
+        ExecuteError::Ledger(Fault::Closed | Fault::Failed(_) | Fault::Broken(_)) => ledger(message),
     }
 }
 
@@ -91,9 +97,7 @@ pub(super) fn call(error: &CallError) -> Status {
         CallError::Unknown(id) => not_found(*id),
         CallError::Refused(Refusal::AnotherReport) => precondition("REPORT_CONFLICT", error.to_string()),
         CallError::Refused(Refusal::NotLaunched) => precondition("TASK_NOT_RUNNING", error.to_string()),
-        CallError::Refused(Refusal::AlreadyLaunched | Refusal::Over) => {
-            precondition("TASK_OVER", error.to_string())
-        }
+        CallError::Refused(Refusal::AlreadyLaunched | Refusal::Over) => precondition("TASK_OVER", error.to_string()),
         CallError::Draining => draining(),
         CallError::Ledger(_) => ledger(error.to_string()),
     }
@@ -136,9 +140,15 @@ fn ledger(message: String) -> Status {
 /// For a request that showed no API token, or a wrong one.
 pub(crate) fn unauthenticated(missing: bool) -> Status {
     let (reason, message) = if missing {
-        ("TOKEN_MISSING", "this call needs the API token as \"authorization: Bearer <token>\"; it lies in the file \"token\" of the service's state directory")
+        (
+            "TOKEN_MISSING",
+            "this call needs the API token as \"authorization: Bearer <token>\"; it lies in the file \"token\" of the service's state directory",
+        )
     } else {
-        ("TOKEN_INVALID", "the API token is not this service's; it lies in the file \"token\" of the service's state directory")
+        (
+            "TOKEN_INVALID",
+            "the API token is not this service's; it lies in the file \"token\" of the service's state directory",
+        )
     };
     status(Code::Unauthenticated, reason, message, ErrorDetails::new())
 }

@@ -52,12 +52,6 @@ impl Serve {
     }
 
     fn settings(self) -> Result<Settings, Problem> {
-        if !self.listen.ip().is_loopback() {
-            return Err(Problem::Usage(format!(
-                "--listen {} would be open to other machines; give a loopback address such as 127.0.0.1:{PORT}",
-                self.listen
-            )));
-        }
         Ok(Settings {
             listen: self.listen,
             state_dir: self.state_dir.path()?,

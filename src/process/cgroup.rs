@@ -33,9 +33,7 @@ pub(super) fn kill(cgroup: &Path) -> io::Result<()> {
 }
 
 fn locate(mountinfo: &str, membership: &str) -> Option<PathBuf> {
-    let path = membership
-        .lines()
-        .find_map(|line| line.strip_prefix("0::"))?;
+    let path = membership.lines().find_map(|line| line.strip_prefix("0::"))?;
     mountinfo.lines().find_map(|line| {
         let (mount, filesystem) = line.split_once(" - ")?;
         if filesystem.split(' ').next() != Some("cgroup2") {
@@ -53,16 +51,14 @@ fn locate(mountinfo: &str, membership: &str) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    const UNIFIED: &str = "24 1 0:21 / /proc rw - proc proc rw\n30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw\n";
+    const UNIFIED: &str =
+        "24 1 0:21 / /proc rw - proc proc rw\n30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw\n";
     const HYBRID: &str = "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
 
     #[test]
     fn our_group_is_found_on_unified_and_hybrid_machines() {
         let unified = locate(UNIFIED, "0::/system.slice/ctr.service\n");
-        assert_eq!(
-            unified,
-            Some("/sys/fs/cgroup/system.slice/ctr.service".into())
-        );
+        assert_eq!(unified, Some("/sys/fs/cgroup/system.slice/ctr.service".into()));
         let hybrid = locate(HYBRID, "4:memory:/x\n0::/\n");
         assert_eq!(hybrid, Some("/sys/fs/cgroup/unified".into()));
     }
@@ -70,15 +66,9 @@ mod tests {
     #[test]
     fn a_mount_that_does_not_hold_our_group_is_not_taken() {
         let part = UNIFIED.replace("0:26 / /sys", "0:26 /docker/7 /sys");
-        assert_eq!(
-            locate(&part, "0::/docker/7/a\n"),
-            Some("/sys/fs/cgroup/a".into())
-        );
+        assert_eq!(locate(&part, "0::/docker/7/a\n"), Some("/sys/fs/cgroup/a".into()));
         assert_eq!(locate(&part, "0::/docker/8\n"), None);
-        assert_eq!(
-            locate("24 1 0:21 / /proc rw - proc proc rw\n", "0::/\n"),
-            None
-        );
+        assert_eq!(locate("24 1 0:21 / /proc rw - proc proc rw\n", "0::/\n"), None);
         assert_eq!(locate(UNIFIED, "1:name=systemd:/\n"), None);
     }
 }

@@ -33,18 +33,9 @@ pub fn remove(place: &Place) -> io::Result<()> {
 }
 
 /// Writes the file so that it is whole on the disk or absent, whatever happens meanwhile.
-pub(super) fn write<'a>(
-    place: &Place,
-    hello: &Hello,
-    frames: impl Iterator<Item = &'a [u8]>,
-) -> io::Result<()> {
+pub(super) fn write<'a>(place: &Place, hello: &Hello, frames: impl Iterator<Item = &'a [u8]>) -> io::Result<()> {
     let unfinished = place.job_dir().join("exit.new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&unfinished)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     file.write_all(&hello.encode())?;
     for frame in frames {
         file.write_all(frame)?;
@@ -55,12 +46,7 @@ pub(super) fn write<'a>(
 }
 
 fn parse(bytes: &[u8]) -> io::Result<ExitFile> {
-    let damaged = |why: String| {
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("exit file is damaged: {why}"),
-        )
-    };
+    let damaged = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("exit file is damaged: {why}"));
     let mut decoder = Decoder::default();
     decoder.push(bytes);
     let (mut hello, mut frames) = (None, Vec::new());
@@ -86,50 +72,26 @@ mod tests {
     use crate::process::place::RunDirs;
 
     fn hello() -> Hello {
-        let shim = Identity {
-            boot_id: "b".to_owned(),
-            pid: 7,
-            start_ticks: 8,
-        };
-        Hello {
-            version: 1,
-            nonce: Nonce::random(),
-            shim,
-            attaches: 2,
-            went: true,
-            browser: None,
-            cgroup: false,
-        }
+        let shim = Identity { boot_id: "b".to_owned(), pid: 7, start_ticks: 8 };
+        Hello { version: 1, nonce: Nonce::random(), shim, attaches: 2, went: true, browser: None, cgroup: false }
     }
 
     #[test]
     fn what_was_written_is_read_and_removed() {
         let base = tempfile::tempdir().unwrap();
-        let dirs =
-            RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe").unwrap();
+        let dirs = RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe").unwrap();
         let place = dirs.place("0190c1a2-3b4c-7d5e-8f60-718293a4b5c6");
         assert!(read(&place).unwrap().is_none());
         fs::create_dir(place.job_dir()).unwrap();
 
         let hello = hello();
-        let told = [
-            Told::Browser(b"last word".to_vec()),
-            Told::Empty(Empty { killed: 1 }),
-        ];
-        let encoded: Vec<Vec<u8>> = told
-            .iter()
-            .zip(5..)
-            .map(|(told, number)| told.encode(number))
-            .collect();
+        let told = [Told::Browser(b"last word".to_vec()), Told::Empty(Empty { killed: 1 })];
+        let encoded: Vec<Vec<u8>> = told.iter().zip(5..).map(|(told, number)| told.encode(number)).collect();
         write(&place, &hello, encoded.iter().map(Vec::as_slice)).unwrap();
 
         let found = read(&place).unwrap().unwrap();
         assert_eq!(found.hello, hello);
-        let frames: Vec<Numbered> = told
-            .into_iter()
-            .zip(5..)
-            .map(|(told, number)| Numbered { number, told })
-            .collect();
+        let frames: Vec<Numbered> = told.into_iter().zip(5..).map(|(told, number)| Numbered { number, told }).collect();
         assert_eq!(found.frames, frames);
 
         remove(&place).unwrap();

@@ -64,11 +64,7 @@ impl Decoder {
         let Some(body) = rest.get(..length) else {
             return Ok(None);
         };
-        let frame = Frame {
-            kind,
-            number: u64::from_le_bytes(number),
-            body: body.to_vec(),
-        };
+        let frame = Frame { kind, number: u64::from_le_bytes(number), body: body.to_vec() };
         self.start += HEADER_LEN + length;
         Ok(Some(frame))
     }

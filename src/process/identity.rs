@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
@@ -24,18 +25,13 @@ impl Identity {
     /// The identity of the process with this pid now, or why it cannot be read.
     pub fn of(pid: u32, boot_id: &str) -> io::Result<Identity> {
         let start_ticks = start_ticks(pid)?;
-        Ok(Identity {
-            boot_id: boot_id.to_owned(),
-            pid,
-            start_ticks,
-        })
+        Ok(Identity { boot_id: boot_id.to_owned(), pid, start_ticks })
     }
 
     /// Whether the named process still exists (a zombie does): same boot, same pid, same start time.
     #[must_use]
     pub fn is_same(&self) -> bool {
-        self.boot_id == clock::boot_id()
-            && start_ticks(self.pid).is_ok_and(|ticks| ticks == self.start_ticks)
+        self.boot_id == clock::boot_id() && start_ticks(self.pid).is_ok_and(|ticks| ticks == self.start_ticks)
     }
 }
 
@@ -114,23 +110,18 @@ pub(super) fn pid_of(pid: u32) -> Option<Pid> {
 
 /// Field 22 of /proc/PID/stat. The name in field 2 may hold spaces and parentheses, so fields count from its last ')'.
 fn start_ticks(pid: u32) -> io::Result<u64> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat"))?;
-    parse_start_ticks(&String::from_utf8_lossy(&stat)).ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("/proc/{pid}/stat has no start time"),
-        )
-    })
+    let path = format!("/proc/{pid}/stat");
+    let file = rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    // One read gives the whole line, which is shorter than this.
+    let mut stat = [0; 1024];
+    let length = rustix::io::read(&file, &mut stat)?;
+    parse_start_ticks(&String::from_utf8_lossy(&stat[..length]))
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat has no start time")))
 }
 
 fn parse_start_ticks(stat: &str) -> Option<u64> {
     // After the name come field 3 and on, so field 22 is the 20th word.
-    stat.rsplit_once(')')?
-        .1
-        .split_ascii_whitespace()
-        .nth(19)?
-        .parse()
-        .ok()
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -148,15 +139,9 @@ mod tests {
     fn this_process_is_itself_and_another_start_time_is_not() {
         let mine = Identity::of(std::process::id(), &clock::boot_id()).unwrap();
         assert!(mine.is_same());
-        let reused = Identity {
-            start_ticks: mine.start_ticks + 1,
-            ..mine.clone()
-        };
+        let reused = Identity { start_ticks: mine.start_ticks + 1, ..mine.clone() };
         assert!(!reused.is_same());
-        let other_boot = Identity {
-            boot_id: "elsewhere".to_owned(),
-            ..mine
-        };
+        let other_boot = Identity { boot_id: "elsewhere".to_owned(), ..mine };
         assert!(!other_boot.is_same());
     }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketFlags,
-    SocketType, sendmsg, shutdown, socketpair,
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, sendmsg,
+    shutdown, socketpair,
 };
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -31,6 +31,8 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 const HELLO_MAX: Duration = Duration::from_secs(10);
 /// How long a launcher may take to leave once its requests end; it does nothing but that.
 const LEAVE_MAX: Duration = Duration::from_secs(2);
+/// How long after its first sign the death of a launcher may take to show; the kernel needs microseconds.
+const DEATH_MAX: Duration = Duration::from_millis(200);
 /// A launcher that dies under a request is replaced, and the request is made once more: nothing was launched by then.
 const ATTEMPTS: usize = 2;
 
@@ -99,22 +101,13 @@ impl Launcher {
     /// The launcher's process id; None once it was stopped.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.running()
-            .ok()?
-            .child
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_ref()?
-            .id()
+        self.running().ok()?.child.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.id()
     }
 
     /// Makes a shim for one job and returns once it said Hello. Nothing is launched before it gets its GO.
     pub async fn fork_shim(&self, place: &Place, nonce: Nonce) -> Result<Shim, LaunchError> {
-        let request = serde_json::to_vec(&Request {
-            place: place.clone(),
-            nonce,
-        })
-        .map_err(|error| LaunchError::Send(error.into()))?;
+        let request = serde_json::to_vec(&Request { place: place.clone(), nonce })
+            .map_err(|error| LaunchError::Send(error.into()))?;
         if request.len() > REQUEST_LEN_MAX {
             return Err(LaunchError::Send(Errno::MSGSIZE.into()));
         }
@@ -150,7 +143,7 @@ impl Launcher {
 
     /// Puts a new launcher in the place of this one, unless it still lives or somebody else has done so already.
     async fn replace_if_dead(&self, dead: &Arc<Running>) -> Result<(), LaunchError> {
-        if dead.lives() {
+        if !dead.is_dead().await {
             return Ok(());
         }
         match &mut *self.lock() {
@@ -186,10 +179,7 @@ impl Running {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        Ok(Running {
-            requests: UnixStream::from_std(StdUnixStream::from(ours))?,
-            child: Mutex::new(Some(child)),
-        })
+        Ok(Running { requests: UnixStream::from_std(StdUnixStream::from(ours))?, child: Mutex::new(Some(child)) })
     }
 
     async fn fork_shim(&self, request: &[u8], nonce: Nonce) -> Result<Shim, LaunchError> {
@@ -197,41 +187,29 @@ impl Running {
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)
             .map_err(|errno| LaunchError::Send(errno.into()))?;
         // Full means that the launcher is behind: we wait, and so do those who asked us.
-        let sent = self
-            .requests
-            .async_io(Interest::WRITABLE, || {
-                send(&self.requests, request, theirs.as_fd())
-            })
-            .await;
+        let sent = self.requests.async_io(Interest::WRITABLE, || send(&self.requests, request, theirs.as_fd())).await;
         sent.map_err(LaunchError::Send)?;
         drop(theirs);
         match timeout(HELLO_MAX, Shim::greet(ours)).await {
             Ok(Ok(shim)) if shim.hello().nonce == nonce => Ok(shim),
             Ok(Ok(_)) => Err(LaunchError::Foreign),
             Ok(Err(RelayError::Refused(refused))) => Err(LaunchError::Refused(refused)),
-            Ok(Err(RelayError::Gone | RelayError::Foreign(_) | RelayError::Silent)) => {
-                Err(LaunchError::Gone)
-            }
+            Ok(Err(RelayError::Gone | RelayError::Foreign(_) | RelayError::Silent)) => Err(LaunchError::Gone),
             Ok(Err(RelayError::Io(error))) => Err(LaunchError::Send(error)),
             Err(_) => Err(LaunchError::Silent),
         }
     }
 
-    fn lives(&self) -> bool {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        child
-            .as_mut()
-            .is_some_and(|child| child.try_wait().is_ok_and(|ended| ended.is_none()))
+    /// Whether the launcher lets go of its end. A dying one may close a request's connection a moment before that.
+    async fn is_dead(&self) -> bool {
+        // It never writes, so the only thing to be read is the end.
+        timeout(DEATH_MAX, self.requests.readable()).await.is_ok()
     }
 
     /// Closes the requests and waits for the process; one that does not leave is killed.
     async fn end(&self) {
         let _ = shutdown(&self.requests, Shutdown::Both);
-        let child = self
-            .child
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut child) = child
             && timeout(LEAVE_MAX, child.wait()).await.is_err()
         {
@@ -245,11 +223,6 @@ fn send(requests: &UnixStream, request: &[u8], connection: BorrowedFd<'_>) -> io
     let mut control = SendAncillaryBuffer::new(&mut space);
     let fds = [connection];
     control.push(SendAncillaryMessage::ScmRights(&fds));
-    sendmsg(
-        requests,
-        &[IoSlice::new(request)],
-        &mut control,
-        SendFlags::NOSIGNAL,
-    )?;
+    sendmsg(requests, &[IoSlice::new(request)], &mut control, SendFlags::NOSIGNAL)?;
     Ok(())
 }

@@ -68,19 +68,11 @@ fn launch_until_closed() -> Result<(), Errno> {
 }
 
 /// The next request's length in the buffer and its connection; None when the service closed its end.
-fn receive(
-    requests: &OwnedFd,
-    buffer: &mut [u8],
-) -> Result<Option<(usize, Option<OwnedFd>)>, Errno> {
+fn receive(requests: &OwnedFd, buffer: &mut [u8]) -> Result<Option<(usize, Option<OwnedFd>)>, Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let received = rustix::io::retry_on_intr(|| {
-        recvmsg(
-            requests,
-            &mut [IoSliceMut::new(buffer)],
-            &mut control,
-            RecvFlags::CMSG_CLOEXEC,
-        )
+        recvmsg(requests, &mut [IoSliceMut::new(buffer)], &mut control, RecvFlags::CMSG_CLOEXEC)
     })?;
     if received.bytes == 0 {
         return Ok(None);
@@ -98,10 +90,7 @@ fn receive(
 
 fn become_shim(connection: OwnedFd, request: &[u8], boot_id: &str) -> ! {
     raw::set_name(c"ctr-shim");
-    let code = match (
-        raw::keep_only(connection, FIRST_FD),
-        serde_json::from_slice::<Request>(request),
-    ) {
+    let code = match (raw::keep_only(connection, FIRST_FD), serde_json::from_slice::<Request>(request)) {
         (Ok(connection), Ok(request)) => {
             shim::run(connection, request, boot_id);
             0

@@ -135,12 +135,7 @@ impl Refused {
 
     pub(super) fn new(stage: &str, error: &io::Error, message: String) -> Refused {
         let errno = error.raw_os_error().unwrap_or_default();
-        Refused {
-            stage: stage.to_owned(),
-            errno,
-            errno_name: errno_name(errno),
-            message,
-        }
+        Refused { stage: stage.to_owned(), errno, errno_name: errno_name(errno), message }
     }
 }
 
@@ -169,9 +164,7 @@ fn errno_name(errno: i32) -> String {
         (Errno::LIBBAD, "ELIBBAD"),
         (Errno::DQUOT, "EDQUOT"),
     ];
-    let name = known
-        .iter()
-        .find(|(known, _)| known.raw_os_error() == errno);
+    let name = known.iter().find(|(known, _)| known.raw_os_error() == errno);
     name.map_or_else(|| format!("errno {errno}"), |(_, name)| (*name).to_owned())
 }
 
@@ -315,10 +308,7 @@ impl FromShim {
             EMPTY => Told::Empty(parse(&frame)?),
             _ => return Ok(None),
         };
-        Ok(Some(FromShim::Numbered(Numbered {
-            number: frame.number,
-            told,
-        })))
+        Ok(Some(FromShim::Numbered(Numbered { number: frame.number, told })))
     }
 }
 
@@ -327,10 +317,7 @@ fn json(message: &impl Serialize) -> Vec<u8> {
 }
 
 fn parse<T: DeserializeOwned>(frame: &Frame) -> Result<T, Malformed> {
-    serde_json::from_slice(&frame.body).map_err(|error| Malformed {
-        kind: frame.kind,
-        error,
-    })
+    serde_json::from_slice(&frame.body).map_err(|error| Malformed { kind: frame.kind, error })
 }
 
 #[cfg(test)]
@@ -357,22 +344,9 @@ mod tests {
             away_max_ms: 1,
             grace_ms: 2,
         };
-        let stop = Stop {
-            close_pipe_after_ms: 1,
-            term_after_ms: 2,
-            kill_after_ms: 3,
-        };
-        for order in [
-            Order::Go(go),
-            Order::Browser(b"{}".to_vec()),
-            Order::Ack(7),
-            Order::Stop(stop),
-            Order::Disarm,
-        ] {
-            assert_eq!(
-                Order::decode(frame_of(&order.encode())).unwrap(),
-                Some(order)
-            );
+        let stop = Stop { close_pipe_after_ms: 1, term_after_ms: 2, kill_after_ms: 3 };
+        for order in [Order::Go(go), Order::Browser(b"{}".to_vec()), Order::Ack(7), Order::Stop(stop), Order::Disarm] {
+            assert_eq!(Order::decode(frame_of(&order.encode())).unwrap(), Some(order));
         }
     }
 
@@ -386,16 +360,8 @@ mod tests {
             stopped_by: StopStep::Killed,
             killed: 3,
         };
-        let refused = Refused {
-            stage: "exec".into(),
-            errno: 2,
-            errno_name: "ENOENT".into(),
-            message: "no".into(),
-        };
-        let started = Started {
-            pid: 1,
-            start_ticks: 2,
-        };
+        let refused = Refused { stage: "exec".into(), errno: 2, errno_name: "ENOENT".into(), message: "no".into() };
+        let started = Started { pid: 1, start_ticks: 2 };
         for told in [
             Told::Started(started),
             Told::Refused(refused),

@@ -12,6 +12,7 @@
 //!
 //! It knows no browser and nothing of what is said over a browser's pipe, no ledger, and no job: ids and paths are text.
 
+mod birth;
 mod cgroup;
 mod clock;
 pub mod exit_file;
@@ -33,8 +34,7 @@ pub use launch::{LaunchError, Launcher};
 pub use launcher::become_launcher_if_asked;
 pub use machine::{dev_shm_bytes, host_name, is_root};
 pub use message::{
-    AwayCause, Empty, ExitStatus, Exited, Go, Hello, Numbered, Order, Refused, Started, Stop,
-    StopStep, Told,
+    AwayCause, Empty, ExitStatus, Exited, Go, Hello, Numbered, Order, Refused, Started, Stop, StopStep, Told,
 };
 pub use place::{Place, PlaceError, RunDirs};
 pub use relay::{RelayError, Shim};

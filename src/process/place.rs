@@ -22,9 +22,7 @@ const PRIVATE: u32 = 0o700;
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
     /// Browsers would abort in so long a path.
-    #[error(
-        "run directory {0:?} is longer than {RUN_LEN_MAX} bytes; set {RUN_DIR_VARIABLE} to a shorter base"
-    )]
+    #[error("run directory {0:?} is longer than {RUN_LEN_MAX} bytes; set {RUN_DIR_VARIABLE} to a shorter base")]
     TooLong(PathBuf),
     /// Somebody else could read or replace what lies there.
     #[error("{0:?} is not a directory of our own")]
@@ -42,6 +40,9 @@ pub enum PlaceError {
     },
 }
 
+/// The file in DIR that names the base of RUN, for the next service.
+const BASE_FILE: &str = "run-base";
+
 /// The two roots under which every job of one ledger has its place.
 #[derive(Debug, Clone)]
 pub struct RunDirs {
@@ -54,19 +55,26 @@ impl RunDirs {
     /// Chooses and makes the roots: RUN under `COMET_TASK_RUNNER_RUN_DIR`, else `$XDG_RUNTIME_DIR`, `/run` or `/tmp`,
     /// whichever is writable first, and DIR/jobs under `state_dir`.
     pub fn prepare(state_dir: &Path, ledger_id: &str) -> Result<RunDirs, PlaceError> {
-        let base = match std::env::var_os(RUN_DIR_VARIABLE) {
-            Some(base) => PathBuf::from(base),
-            None => usual_base(),
-        };
-        RunDirs::prepare_under(&base, state_dir, ledger_id)
+        RunDirs::prepare_again(state_dir, ledger_id, || {
+            std::env::var_os(RUN_DIR_VARIABLE).map_or_else(usual_base, PathBuf::from)
+        })
+    }
+
+    /// Jobs of an earlier service are where that one chose, whatever would be chosen now.
+    fn prepare_again(
+        state_dir: &Path,
+        ledger_id: &str,
+        choose: impl FnOnce() -> PathBuf,
+    ) -> Result<RunDirs, PlaceError> {
+        let base = earlier_base(state_dir, ledger_id).unwrap_or_else(choose);
+        let dirs = RunDirs::prepare_under(&base, state_dir, ledger_id)?;
+        let note = state_dir.join(BASE_FILE);
+        fs::write(&note, base.as_os_str().as_encoded_bytes()).map_err(|error| PlaceError::Io { path: note, error })?;
+        Ok(dirs)
     }
 
     /// The same with a base directory that the caller has chosen.
-    pub fn prepare_under(
-        base: &Path,
-        state_dir: &Path,
-        ledger_id: &str,
-    ) -> Result<RunDirs, PlaceError> {
+    pub fn prepare_under(base: &Path, state_dir: &Path, ledger_id: &str) -> Result<RunDirs, PlaceError> {
         let name = format!("ctr-{ledger_id}");
         let run = base.join(&name);
         let jobs = state_dir.join("jobs");
@@ -90,10 +98,7 @@ impl RunDirs {
             // Stays if an earlier service of this ledger has jobs in it.
             let _ = fs::remove_dir(parent);
         }
-        RunDirs {
-            cgroup: None,
-            ..self
-        }
+        RunDirs { cgroup: None, ..self }
     }
 
     /// Whether jobs get a control group of their own.
@@ -135,11 +140,7 @@ impl RunDirs {
             let Some(published) = read_published(&self.run.join(name).join("id")) else {
                 continue;
             };
-            if key(&published.task_id).is_some()
-                && !places
-                    .iter()
-                    .any(|place| place.task_id == published.task_id)
-            {
+            if key(&published.task_id).is_some() && !places.iter().any(|place| place.task_id == published.task_id) {
                 places.push(self.place(&published.task_id));
             }
         }
@@ -220,8 +221,7 @@ impl Place {
     /// Whether the shim that published itself here still exists.
     #[must_use]
     pub fn has_living_shim(&self) -> bool {
-        self.published()
-            .is_some_and(|published| published.shim.is_same())
+        self.published().is_some_and(|published| published.shim.is_same())
     }
 
     pub(super) fn published(&self) -> Option<Published> {
@@ -266,23 +266,21 @@ pub(super) fn names_in(directory: &Path) -> io::Result<Vec<String>> {
         Err(error) => return Err(error),
     };
     // A name that is not text is not one of ours.
-    entries
-        .filter_map(|entry| {
-            entry
-                .map(|entry| entry.file_name().into_string().ok())
-                .transpose()
-        })
-        .collect()
+    entries.filter_map(|entry| entry.map(|entry| entry.file_name().into_string().ok()).transpose()).collect()
 }
 
 fn read_published(path: &Path) -> Option<Published> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
+/// Where an earlier service has put RUN, if anything of it is still there.
+fn earlier_base(state_dir: &Path, ledger_id: &str) -> Option<PathBuf> {
+    let base = PathBuf::from(fs::read_to_string(state_dir.join(BASE_FILE)).ok()?);
+    base.join(format!("ctr-{ledger_id}")).is_dir().then_some(base)
+}
+
 fn usual_base() -> PathBuf {
-    let xdg = std::env::var_os("XDG_RUNTIME_DIR")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
+    let xdg = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
     xdg.into_iter()
         .chain([PathBuf::from("/run")])
         .find(|base| rustix::fs::access(base, Access::WRITE_OK | Access::EXEC_OK).is_ok())
@@ -291,15 +289,8 @@ fn usual_base() -> PathBuf {
 
 /// Makes the directory, or makes sure that the one there is ours, no symlink, and closed to others.
 fn make_own(path: &Path) -> Result<(), PlaceError> {
-    let failed = |error| PlaceError::Io {
-        path: path.to_owned(),
-        error,
-    };
-    DirBuilder::new()
-        .mode(PRIVATE)
-        .recursive(true)
-        .create(path)
-        .map_err(failed)?;
+    let failed = |error| PlaceError::Io { path: path.to_owned(), error };
+    DirBuilder::new().mode(PRIVATE).recursive(true).create(path).map_err(failed)?;
     let found = fs::symlink_metadata(path).map_err(failed)?;
     if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
         return Err(PlaceError::Foreign(path.to_owned()));
@@ -319,13 +310,9 @@ mod tests {
     #[test]
     fn a_place_is_named_by_the_end_of_the_task_id() {
         let base = tempfile::tempdir().unwrap();
-        let dirs =
-            RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe").unwrap();
+        let dirs = RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe").unwrap();
         let place = dirs.place(TASK);
-        assert_eq!(
-            place.run_dir(),
-            base.path().join("ctr-0badcafe/8f60718293a4b5c6")
-        );
+        assert_eq!(place.run_dir(), base.path().join("ctr-0badcafe/8f60718293a4b5c6"));
         assert_eq!(place.job_dir(), base.path().join("state/jobs").join(TASK));
         assert!(!place.went() && !place.launched_any() && !place.has_living_shim());
         dirs.release();
@@ -334,12 +321,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_uuid_names_no_place() {
-        for text in [
-            "",
-            "../../etc",
-            "0190C1A2-3B4C-7D5E-8F60-718293A4B5C6",
-            "0190c1a23b4c7d5e8f60718293a4b5c6",
-        ] {
+        for text in ["", "../../etc", "0190C1A2-3B4C-7D5E-8F60-718293A4B5C6", "0190c1a23b4c7d5e8f60718293a4b5c6"] {
             assert_eq!(key(text), None, "{text}");
         }
     }
@@ -348,11 +330,21 @@ mod tests {
     fn a_run_path_in_which_browsers_abort_is_refused() {
         let base = Path::new("/tmp/a-base-directory-that-is-far-too-long");
         let refused = RunDirs::prepare_under(base, Path::new("/nowhere"), "0badcafe");
-        assert!(
-            matches!(refused, Err(PlaceError::TooLong(_))),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(PlaceError::TooLong(_))), "{refused:?}");
         assert!(!base.exists());
+    }
+
+    #[test]
+    fn the_next_service_looks_where_the_last_one_left_jobs() {
+        let (state, first, second) =
+            (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let prepare = |base: &Path| RunDirs::prepare_again(state.path(), "0badcafe", || base.to_owned()).unwrap();
+        let dirs = prepare(first.path());
+        assert_eq!(prepare(second.path()).run(), first.path().join("ctr-0badcafe"));
+        dirs.release();
+        let dirs = prepare(second.path());
+        assert_eq!(dirs.run(), second.path().join("ctr-0badcafe"));
+        dirs.release();
     }
 
     #[test]
@@ -361,10 +353,7 @@ mod tests {
         let target = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(target.path(), base.path().join("ctr-0badcafe")).unwrap();
         let refused = RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe");
-        assert!(
-            matches!(refused, Err(PlaceError::Foreign(_))),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(PlaceError::Foreign(_))), "{refused:?}");
     }
 
     #[test]
@@ -373,11 +362,8 @@ mod tests {
         let run = base.path().join("ctr-0badcafe");
         fs::create_dir(&run).unwrap();
         fs::set_permissions(&run, Permissions::from_mode(0o755)).unwrap();
-        RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe")
-            .unwrap()
-            .release();
-        let again =
-            RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe").unwrap();
+        RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe").unwrap().release();
+        let again = RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe").unwrap();
         assert_eq!(fs::metadata(again.run()).unwrap().mode() & 0o777, 0o700);
         again.release();
     }

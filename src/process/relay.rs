@@ -57,10 +57,7 @@ impl Shim {
     /// None when there is none: no socket, nobody listening, gone before its Hello, or another process than the one
     /// that published itself. Read the exit file next.
     pub async fn attach(place: &Place) -> Result<Option<Shim>, RelayError> {
-        let Some(published) = place
-            .published()
-            .filter(|published| published.shim.is_same())
-        else {
+        let Some(published) = place.published().filter(|published| published.shim.is_same()) else {
             return Ok(None);
         };
         let stream = match UnixStream::connect(place.socket()).await {
@@ -121,17 +118,9 @@ impl Shim {
         loop {
             match take(&mut decoder)? {
                 Some(FromShim::Hello(hello)) => {
-                    return Ok(Shim {
-                        stream,
-                        decoder,
-                        unwritten: Vec::new(),
-                        hello,
-                    });
+                    return Ok(Shim { stream, decoder, unwritten: Vec::new(), hello });
                 }
-                Some(FromShim::Numbered(Numbered {
-                    told: Told::Refused(refused),
-                    ..
-                })) => return Err(refused.into()),
+                Some(FromShim::Numbered(Numbered { told: Told::Refused(refused), .. })) => return Err(refused.into()),
                 Some(FromShim::Numbered(_)) => return Err(RelayError::Gone),
                 None => {
                     stream.readable().await?;
@@ -146,11 +135,8 @@ impl Shim {
     }
 
     async fn read_and_write(&mut self) -> Result<(), RelayError> {
-        let interest = if self.unwritten.is_empty() {
-            Interest::READABLE
-        } else {
-            Interest::READABLE | Interest::WRITABLE
-        };
+        let interest =
+            if self.unwritten.is_empty() { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
         let ready = self.stream.ready(interest).await?;
         if ready.is_writable() && !self.unwritten.is_empty() {
             // A shim that leaves may still have said something: only the end of reading ends the connection.
@@ -158,11 +144,7 @@ impl Shim {
                 self.unwritten.clear();
             }
         }
-        if ready.is_readable() || ready.is_read_closed() {
-            read(&self.stream, &mut self.decoder)
-        } else {
-            Ok(())
-        }
+        if ready.is_readable() || ready.is_read_closed() { read(&self.stream, &mut self.decoder) } else { Ok(()) }
     }
 
     async fn flush(&mut self) -> Result<(), RelayError> {
@@ -215,8 +197,5 @@ fn take(decoder: &mut Decoder) -> Result<Option<FromShim>, RelayError> {
 }
 
 fn means_nobody(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
-    )
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }

@@ -49,15 +49,8 @@ pub fn sweep(dirs: &RunDirs, keep: impl Fn(&str) -> bool) -> io::Result<usize> {
         }
     }
     if let Some(parent) = dirs.cgroup() {
-        for entry in fs::read_dir(parent)?
-            .flatten()
-            .filter(|entry| entry.path().is_dir())
-        {
-            if !entry
-                .file_name()
-                .to_str()
-                .is_some_and(|name| held.iter().any(|kept| kept == name))
-            {
+        for entry in fs::read_dir(parent)?.flatten().filter(|entry| entry.path().is_dir()) {
+            if !entry.file_name().to_str().is_some_and(|name| held.iter().any(|kept| kept == name)) {
                 failures += usize::from(insist(|| remove_cgroup(&entry.path())).is_err());
             }
         }
@@ -89,10 +82,7 @@ fn remove_cgroup(path: &Path) -> io::Result<()> {
     if removed.is_err() {
         // Busy: somebody lives there still, or a browser made groups of its own below.
         cgroup::kill(path)?;
-        for entry in fs::read_dir(path)?
-            .flatten()
-            .filter(|entry| entry.path().is_dir())
-        {
+        for entry in fs::read_dir(path)?.flatten().filter(|entry| entry.path().is_dir()) {
             remove_cgroup(&entry.path())?;
         }
         return absent_is_fine(fs::remove_dir(path));
@@ -117,8 +107,7 @@ mod tests {
     #[test]
     fn the_sweep_takes_what_is_over_and_leaves_what_is_kept() {
         let base = tempfile::tempdir().unwrap();
-        let dirs =
-            RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe").unwrap();
+        let dirs = RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe").unwrap();
         let nameless = dirs.run().join("0000000000000000");
         fs::create_dir(&nameless).unwrap();
         for task_id in [OVER, KEPT] {
@@ -134,11 +123,7 @@ mod tests {
 
         assert!(!nameless.exists());
         assert!(!dirs.place(OVER).launched_any());
-        assert!(
-            dirs.place(OVER)
-                .cgroup()
-                .is_none_or(|cgroup| !cgroup.exists())
-        );
+        assert!(dirs.place(OVER).cgroup().is_none_or(|cgroup| !cgroup.exists()));
         let kept = dirs.place(KEPT);
         assert!(kept.tmp().exists() && kept.job_dir().exists());
         assert!(kept.cgroup().is_none_or(Path::exists));

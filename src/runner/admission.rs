@@ -147,10 +147,7 @@ impl Admission {
                 Some(name.clone())
             }
         };
-        Grant {
-            slot: Slot { admission: Arc::clone(self) },
-            profile: ProfileHold { admission: Arc::clone(self), name },
-        }
+        Grant { slot: Slot { admission: Arc::clone(self) }, profile: ProfileHold { admission: Arc::clone(self), name } }
     }
 
     fn release(self: &Arc<Self>, free: impl FnOnce(&mut State)) {

@@ -30,8 +30,8 @@ pub(super) type Preparing = JoinHandle<Result<Shim, LaunchError>>;
 
 /// Lets a shim get ready.
 pub(super) fn prepare(host: &Arc<Host>, id: TaskId) -> Preparing {
-    let host = Arc::clone(host);
-    tokio::spawn(async move { host.launcher.fork_shim(&host.dirs.place(&id.to_string()), launch::nonce()).await })
+    let (host, tasks) = (Arc::clone(host), host.tasks.clone());
+    tasks.spawn(async move { host.launcher.fork_shim(&host.dirs.place(&id.to_string()), launch::nonce()).await })
 }
 
 /// Attends a job from its queue on.

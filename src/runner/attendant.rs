@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Cancellation, Host, PageReport, Reported,
-    adopt::Opening,
     admission::{Grant, ProfileHold, Slot},
+    adopt::Opening,
     host::boot_now,
     live::{Ask, Attended},
     recorder::Recorded,
@@ -13,8 +13,8 @@ use super::{
 use crate::{
     browser::Session,
     job::{
-        AfterFinish, BootTime, Completion, Deadline, EventId, ExitStatus, Fact, Job, LaunchFailure, LostCause,
-        PageEnd, Phase, Process, Refusal, StopStep, TaskId, Tier, Timeout, TreeEnd,
+        AfterFinish, BootTime, Completion, Deadline, EventId, ExitStatus, Fact, Job, LaunchFailure, LostCause, PageEnd,
+        Phase, Process, Refusal, StopStep, TaskId, Tier, Timeout, TreeEnd,
     },
     process::{self, AwayCause, Exited, Numbered, Order, Place, Shim, Stop, Told, exit_file},
 };

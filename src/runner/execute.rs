@@ -1,6 +1,6 @@
 //! From an order to a job: choose, accept, remember, let it start.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
@@ -59,6 +59,9 @@ impl Runner {
     }
 }
 
+/// Between two looks at a store that cannot tell: its disk needs longer than that to come back.
+const DOUBT_PAUSE: Duration = Duration::from_millis(200);
+
 /// What became of a request.
 enum Made {
     Starting(Arc<JobLog>),
@@ -90,9 +93,7 @@ impl Host {
         };
         match self.ledger.append(append).await {
             Appended::Committed(log) => Ok(self.begin(log, turn)),
-            Appended::RequestKnown { job, hash } => {
-                same_request(job, request_key.is_some_and(|key| key.hash == hash))
-            }
+            Appended::RequestKnown { job, hash } => same_request(job, request_key.is_some_and(|key| key.hash == hash)),
             Appended::Unknown(fault) => self.settle(&job, event_id, turn, fault).await,
             Appended::Known(_) | Appended::Conflict(_) => {
                 Err(ExecuteError::Ledger(Fault::Failed("a new id was in use already".to_owned())))
@@ -100,7 +101,8 @@ impl Host {
         }
     }
 
-    /// An append in doubt is read back: a job that was made is attended, one that was not is told of.
+    /// An append in doubt is read back until the store can tell: a job that was made is attended, and only one that
+    /// was not is answered with an error.
     async fn settle(
         self: &Arc<Self>,
         job: &Job,
@@ -108,12 +110,20 @@ impl Host {
         turn: Turn,
         fault: Fault,
     ) -> Result<Made, ExecuteError> {
-        match self.ledger.find_event(job.id, event_id).await {
-            Ok(Some(_)) => match self.ledger.open(job.id).await {
-                Ok(Some(log)) => Ok(self.begin(log, turn)),
-                Ok(None) | Err(_) => Err(ExecuteError::Ledger(fault)),
-            },
-            Ok(None) | Err(_) => Err(ExecuteError::Ledger(fault)),
+        loop {
+            match self.ledger.find_event(job.id, event_id).await {
+                Ok(None) => return Err(ExecuteError::Ledger(fault)),
+                Ok(Some(_)) => {
+                    if let Ok(Some(log)) = self.ledger.open(job.id).await {
+                        return Ok(self.begin(log, turn));
+                    }
+                }
+                Err(error) => tracing::warn!(task_id = %job.id, %error, "a new job is in doubt"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(DOUBT_PAUSE) => {}
+                () = self.leaving.cancelled() => return Err(ExecuteError::Draining),
+            }
         }
     }
 
@@ -145,7 +155,8 @@ impl Host {
             Mode::Headed => false,
             Mode::Headless => true,
         };
-        let after_finish = order.after_finish.unwrap_or(if headless { AfterFinish::Close } else { AfterFinish::KeepOpen });
+        let after_finish =
+            order.after_finish.unwrap_or(if headless { AfterFinish::Close } else { AfterFinish::KeepOpen });
         let callback_origins = match (tier, order.callback_origins.is_empty()) {
             (Tier::Managed, true) => vec![order.url.origin()],
             (Tier::Managed, false) | (Tier::ExitOnly, _) => order.callback_origins.clone(),
@@ -170,12 +181,12 @@ impl Host {
     fn browser(&self, name: Option<&str>) -> Result<&Browser, ExecuteError> {
         match name {
             None => self.browsers.first().ok_or(ExecuteError::BrowserNotFound),
-            Some(name) => self.browsers.iter().find(|browser| browser.name == name).ok_or_else(|| {
-                ExecuteError::BrowserUnknown {
+            Some(name) => {
+                self.browsers.iter().find(|browser| browser.name == name).ok_or_else(|| ExecuteError::BrowserUnknown {
                     name: name.to_owned(),
                     known: self.browsers.iter().map(|browser| browser.name.clone()).collect(),
-                }
-            }),
+                })
+            }
         }
     }
 }

@@ -68,7 +68,9 @@ pub enum ExecuteError {
         known: Vec<String>,
     },
     /// The browser cannot do what a field asks for.
-    #[error("{browser:?} can only be started and ended, so {field} cannot be honoured; leave it out or choose a managed browser")]
+    #[error(
+        "{browser:?} can only be started and ended, so {field} cannot be honoured; leave it out or choose a managed browser"
+    )]
     TierCannot {
         /// The field.
         field: &'static str,
@@ -79,10 +81,14 @@ pub enum ExecuteError {
     #[error("no browser was found; install Chromium, or name one with --browser NAME=PATH")]
     BrowserNotFound,
     /// Chromium's sandbox does not run as root.
-    #[error("Chromium's sandbox does not run as root; run the service as an ordinary user, or start it with --no-sandbox and trust every page")]
+    #[error(
+        "Chromium's sandbox does not run as root; run the service as an ordinary user, or start it with --no-sandbox and trust every page"
+    )]
     SandboxNeedsUser,
     /// A window was asked for, and there is no display.
-    #[error("mode HEADED needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set for the service; use HEADLESS or start the service in a session with one")]
+    #[error(
+        "mode HEADED needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set for the service; use HEADLESS or start the service in a session with one"
+    )]
     NoDisplay,
     /// Too many jobs wait already.
     #[error("{queue_max} jobs are waiting already, which is this runner's limit; try again later")]

@@ -19,7 +19,7 @@ use crate::{
 /// What is found of a job that an earlier service left.
 enum Found {
     /// Its shim lives.
-    Alive(Shim),
+    Alive(Box<Shim>),
     /// It ended and left word.
     Ended,
     /// It never left the queue.
@@ -72,7 +72,7 @@ impl Host {
         info!(task_id = %job.id, status = ?job.status, what, "found a job of an earlier service");
         match found {
             Found::Alive(shim) => {
-                self.adopt(job, log, shim);
+                self.adopt(job, log, *shim);
                 None
             }
             Found::Ended => {
@@ -100,7 +100,7 @@ impl Host {
         if same_boot {
             match Shim::attach(&place).await {
                 // One without the word has nothing to watch, and leaves with this connection.
-                Ok(Some(shim)) if shim.hello().went => return Found::Alive(shim),
+                Ok(Some(shim)) if shim.hello().went => return Found::Alive(Box::new(shim)),
                 Ok(Some(_) | None) => {}
                 Err(error) => warn!(task_id = %job.id, %error, "the job's shim cannot be attached"),
             }

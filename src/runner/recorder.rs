@@ -58,12 +58,8 @@ impl<'a> Recorder<'a> {
                 Applied::Unchanged => return Recorded::Unchanged,
                 Applied::Refused(refusal) => return Recorded::Refused(refusal),
             };
-            let append = Append {
-                job: Arc::clone(&next),
-                event_id: id,
-                expected_revision: job.revision,
-                request_key: None,
-            };
+            let append =
+                Append { job: Arc::clone(&next), event_id: id, expected_revision: job.revision, request_key: None };
             match self.ledger.append(append).await {
                 Appended::Committed(_) => {
                     tell(&job, &next);

@@ -25,7 +25,9 @@ use state_dir::StateDir;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Others than this machine could reach it.
-    #[error("listen address {0} is not a loopback address; others could start browsers here, so give 127.0.0.1 or [::1]")]
+    #[error(
+        "listen address {0} is not a loopback address; others could start browsers here, so give 127.0.0.1 or [::1]"
+    )]
     NotLoopback(SocketAddr),
     /// The state directory cannot be used.
     #[error(transparent)]
@@ -176,9 +178,10 @@ async fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
 fn by_hand(browsers: &[String]) -> Result<Vec<ByHand>, StartError> {
     browsers
         .iter()
-        .map(|text| text.parse().map_err(|error: browser::discover::ByHandError| {
-            StartError::Browser(text.clone(), error.to_string())
-        }))
+        .map(|text| {
+            text.parse()
+                .map_err(|error: browser::discover::ByHandError| StartError::Browser(text.clone(), error.to_string()))
+        })
         .collect()
 }
 

@@ -33,7 +33,9 @@ pub enum StateDirError {
     #[error("cannot use {0}: {1}")]
     Io(PathBuf, io::Error),
     /// Others can read or write it.
-    #[error("{0} belongs to user {1} with mode {2:o}; it must be the service's own and closed to others: chmod 700 it, or choose another --state-dir")]
+    #[error(
+        "{0} belongs to user {1} with mode {2:o}; it must be the service's own and closed to others: chmod 700 it, or choose another --state-dir"
+    )]
     Exposed(PathBuf, u32, u32),
     /// Another service uses it.
     #[error("another service uses {0}; stop it, or choose another --state-dir")]

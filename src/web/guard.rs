@@ -139,17 +139,14 @@ fn refusal(verdict: Verdict) -> Option<Response<Body>> {
             StatusCode::MISDIRECTED_REQUEST,
             "this service answers only to the address it listens on, and to localhost with its port\n",
         )),
-        Verdict::WrongMethod => {
-            Some(api::plain(StatusCode::METHOD_NOT_ALLOWED, "this port speaks gRPC: POST only\n"))
-        }
+        Verdict::WrongMethod => Some(api::plain(StatusCode::METHOD_NOT_ALLOWED, "this port speaks gRPC: POST only\n")),
         Verdict::WrongContentType => Some(api::plain(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "this port speaks gRPC over HTTP/2: content-type application/grpc only; try grpcurl -plaintext\n",
         )),
-        Verdict::WrongVersion => Some(api::plain(
-            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            "gRPC needs HTTP/2: use prior knowledge (h2c)\n",
-        )),
+        Verdict::WrongVersion => {
+            Some(api::plain(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "gRPC needs HTTP/2: use prior knowledge (h2c)\n"))
+        }
         Verdict::TokenMissing => Some(api::unauthenticated(true)),
         Verdict::TokenInvalid => Some(api::unauthenticated(false)),
     }

@@ -11,19 +11,14 @@ pub(crate) fn stub_browser() -> &'static Path {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/stub_browser.c");
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
         // Under a name of our own first: other test processes may be running the finished one.
-        let (unfinished, finished) = (
-            directory.join(format!("stub_browser.{}", std::process::id())),
-            directory.join("stub_browser"),
-        );
+        let (unfinished, finished) =
+            (directory.join(format!("stub_browser.{}", std::process::id())), directory.join("stub_browser"));
         let status = Command::new("cc")
             .args(["-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o"])
             .arg(&unfinished)
             .arg(source)
             .status();
-        assert!(
-            status.expect("a C compiler is installed").success(),
-            "the stub browser does not compile"
-        );
+        assert!(status.expect("a C compiler is installed").success(), "the stub browser does not compile");
         std::fs::rename(&unfinished, &finished).unwrap();
         finished
     })

@@ -7,9 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with,
-};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 
 use crate::process::identity::{Identity, Nonce, Published};
 use crate::process::place::Place;
@@ -26,20 +24,12 @@ pub(super) fn publish(place: &Place, nonce: Nonce, shim: &Identity) -> io::Resul
         Ok(()) | Err(Errno::EXIST) => {}
         Err(errno) => return Err(errno.into()),
     }
-    let listener = socket_with(
-        AddressFamily::UNIX,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-        None,
-    )?;
+    let listener =
+        socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
     bind(&listener, &SocketAddrUnix::new(place.socket())?)?;
     listen(&listener, BACKLOG)?;
 
-    let published = Published {
-        task_id: place.task_id().to_owned(),
-        nonce,
-        shim: shim.clone(),
-    };
+    let published = Published { task_id: place.task_id().to_owned(), nonce, shim: shim.clone() };
     let unfinished = place.run_dir().join("id.new");
     fs::write(&unfinished, serde_json::to_vec(&published)?)?;
     fs::rename(&unfinished, place.id())?;

@@ -59,7 +59,6 @@ struct Shim {
     identity: Identity,
     listener: OwnedFd,
     signals: OwnedFd,
-    connection: Option<Connection>,
     attaches: u32,
     outbox: Outbox,
     phase: Phase,
@@ -71,6 +70,8 @@ struct Shim {
     disarmed: bool,
     cause: Option<AwayCause>,
     killed: u32,
+    /// Last, as fields are dropped in order: its end tells the service that all else, locks too, is released.
+    connection: Option<Connection>,
 }
 
 struct Connection {
@@ -112,11 +113,7 @@ impl Shim {
     fn begin(connection: &OwnedFd, request: Request, boot_id: &str) -> Result<Shim, Refused> {
         let Request { place, nonce } = request;
         let refuse = |error: std::io::Error| {
-            Refused::new(
-                "directories",
-                &error,
-                format!("cannot prepare {:?}", place.run_dir()),
-            )
+            Refused::new("directories", &error, format!("cannot prepare {:?}", place.run_dir()))
         };
         let starting = || {
             rustix::process::setsid()?;
@@ -168,9 +165,7 @@ impl Shim {
                         }
                         Err(_) => {}
                     }
-                    self.phase = Phase::Over {
-                        record_at_ns: boot_now_ns().saturating_add(RECORD_RETRY_NS),
-                    };
+                    self.phase = Phase::Over { record_at_ns: boot_now_ns().saturating_add(RECORD_RETRY_NS) };
                 }
                 Phase::Waiting | Phase::Running | Phase::Emptying | Phase::Over { .. } => {}
             }
@@ -192,40 +187,18 @@ impl Shim {
     fn wait(&self) -> Vec<Source> {
         let browser = self.browser.as_ref();
         let may_grow = self.outbox.may_grow();
-        let connection_flags = if self.outbox.wants_to_write() {
-            PollFlags::IN | PollFlags::OUT
-        } else {
-            PollFlags::IN
-        };
-        let connection = self
-            .connection
-            .as_ref()
-            .map(|connection| connection.socket.as_fd());
+        let connection_flags =
+            if self.outbox.wants_to_write() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+        let connection = self.connection.as_ref().map(|connection| connection.socket.as_fd());
         // A source that is not wanted is left out altogether: its hang-up alone would wake us for ever.
         let wanted: [(Source, Option<BorrowedFd<'_>>, PollFlags); 7] = [
             (Source::Signals, Some(self.signals.as_fd()), PollFlags::IN),
             (Source::Connection, connection, connection_flags),
             (Source::Listener, Some(self.listener.as_fd()), PollFlags::IN),
-            (
-                Source::Messages,
-                browser.and_then(|browser| browser.messages.wants_to_read(may_grow)),
-                PollFlags::IN,
-            ),
-            (
-                Source::Output,
-                browser.and_then(|browser| browser.output.wants_to_read()),
-                PollFlags::IN,
-            ),
-            (
-                Source::Commands,
-                browser.and_then(|browser| browser.commands.wants_to_write()),
-                PollFlags::OUT,
-            ),
-            (
-                Source::Away,
-                self.away.as_ref().map(|away| away.timer.as_fd()),
-                PollFlags::IN,
-            ),
+            (Source::Messages, browser.and_then(|browser| browser.messages.wants_to_read(may_grow)), PollFlags::IN),
+            (Source::Output, browser.and_then(|browser| browser.output.wants_to_read()), PollFlags::IN),
+            (Source::Commands, browser.and_then(|browser| browser.commands.wants_to_write()), PollFlags::OUT),
+            (Source::Away, self.away.as_ref().map(|away| away.timer.as_fd()), PollFlags::IN),
         ];
         let mut sources = Vec::with_capacity(wanted.len());
         let mut fds = Vec::with_capacity(wanted.len());
@@ -235,16 +208,11 @@ impl Shim {
                 fds.push(PollFd::from_borrowed_fd(fd, flags));
             }
         }
-        let timeout = self
-            .next_time_ns()
-            .map(|at_ns| timespec(at_ns.saturating_sub(boot_now_ns())));
+        let timeout = self.next_time_ns().map(|at_ns| timespec(at_ns.saturating_sub(boot_now_ns())));
         if poll(&mut fds, timeout.as_ref()).is_err() {
             return Vec::new();
         }
-        let woken = sources
-            .into_iter()
-            .zip(&fds)
-            .filter(|(_, fd)| !fd.revents().is_empty());
+        let woken = sources.into_iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
         woken.map(|(source, _)| source).collect()
     }
 
@@ -255,27 +223,15 @@ impl Shim {
             shim: self.identity.clone(),
             attaches: self.attaches,
             went: self.phase != Phase::Waiting,
-            browser: self
-                .browser
-                .as_ref()
-                .map(|browser| browser.identity.clone()),
-            cgroup: self
-                .browser
-                .as_ref()
-                .is_some_and(|browser| browser.in_cgroup),
+            browser: self.browser.as_ref().map(|browser| browser.identity.clone()),
+            cgroup: self.browser.as_ref().is_some_and(|browser| browser.in_cgroup),
         }
     }
 
     /// Nothing more will happen here: what is left is to be taken in, or to be written down.
     fn enter_over(&mut self) {
-        let patience_ns = if self.connection.is_some() {
-            ACKNOWLEDGE_MAX_NS
-        } else {
-            0
-        };
-        self.phase = Phase::Over {
-            record_at_ns: boot_now_ns().saturating_add(patience_ns),
-        };
+        let patience_ns = if self.connection.is_some() { ACKNOWLEDGE_MAX_NS } else { 0 };
+        self.phase = Phase::Over { record_at_ns: boot_now_ns().saturating_add(patience_ns) };
     }
 
     fn next_time_ns(&self) -> Option<u64> {

@@ -52,12 +52,7 @@ impl Outbox {
 
     /// Drops what was taken in. A number that was never written on this connection is not believed.
     pub(super) fn acknowledge(&mut self, number: u64) {
-        while self.written > 0
-            && self
-                .frames
-                .front()
-                .is_some_and(|(first, _)| *first <= number)
-        {
+        while self.written > 0 && self.frames.front().is_some_and(|(first, _)| *first <= number) {
             if let Some((_, frame)) = self.frames.pop_front() {
                 self.held_len -= frame.len();
                 self.written -= 1;
@@ -113,9 +108,7 @@ impl Outbox {
         if !self.greeted {
             return self.hello.get(self.offset..);
         }
-        self.frames
-            .get(self.written)
-            .map(|(_, frame)| &frame[self.offset..])
+        self.frames.get(self.written).map(|(_, frame)| &frame[self.offset..])
     }
 }
 
@@ -197,10 +190,7 @@ mod tests {
         let (second, mut reader) = pair();
         let reading = std::thread::spawn(move || numbers(&mut reader, 3));
         while outbox.wants_to_write() {
-            let mut poll = [rustix::event::PollFd::new(
-                &second,
-                rustix::event::PollFlags::OUT,
-            )];
+            let mut poll = [rustix::event::PollFd::new(&second, rustix::event::PollFlags::OUT)];
             rustix::event::poll(&mut poll, None).unwrap();
             outbox.write_to(&second).unwrap();
         }

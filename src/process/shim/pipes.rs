@@ -20,18 +20,12 @@ pub(super) struct Commands {
 
 impl Commands {
     pub(super) fn new(fd: Option<OwnedFd>) -> Commands {
-        Commands {
-            fd,
-            queued: Vec::new(),
-        }
+        Commands { fd, queued: Vec::new() }
     }
 
     /// The descriptor, while something waits to be written to it.
     pub(super) fn wants_to_write(&self) -> Option<BorrowedFd<'_>> {
-        self.fd
-            .as_ref()
-            .filter(|_| !self.queued.is_empty())
-            .map(AsFd::as_fd)
+        self.fd.as_ref().filter(|_| !self.queued.is_empty()).map(AsFd::as_fd)
     }
 
     /// Queues one complete command and writes what can be written.
@@ -76,18 +70,12 @@ pub(super) struct Messages {
 
 impl Messages {
     pub(super) fn new(fd: Option<OwnedFd>) -> Messages {
-        Messages {
-            fd,
-            partial: Vec::new(),
-        }
+        Messages { fd, partial: Vec::new() }
     }
 
     /// The descriptor, if it is to be read: a message once begun is always read to its end.
     pub(super) fn wants_to_read(&self, may_grow: bool) -> Option<BorrowedFd<'_>> {
-        self.fd
-            .as_ref()
-            .filter(|_| may_grow || !self.partial.is_empty())
-            .map(AsFd::as_fd)
+        self.fd.as_ref().filter(|_| may_grow || !self.partial.is_empty()).map(AsFd::as_fd)
     }
 
     /// One read; gives each complete message to `take`.
@@ -98,8 +86,8 @@ impl Messages {
 
     /// Reads what the pipe holds now, and no more: others may hold it open and keep on writing.
     pub(super) fn drain(&mut self, mut take: impl FnMut(Vec<u8>)) {
-        let mut buffer = [0; READ_LEN];
         let mut rest = self.fd.as_ref().map_or(0, held_len);
+        let mut buffer = vec![0; rest.min(READ_LEN)];
         while rest > 0 {
             let wanted = rest.min(READ_LEN);
             match self.read_into(&mut buffer[..wanted], &mut take) {
@@ -145,10 +133,7 @@ pub(super) struct Output {
 
 impl Output {
     pub(super) fn new(fd: OwnedFd) -> Output {
-        Output {
-            fd: Some(fd),
-            tail: super::tail::Tail::default(),
-        }
+        Output { fd: Some(fd), tail: super::tail::Tail::default() }
     }
 
     pub(super) fn wants_to_read(&self) -> Option<BorrowedFd<'_>> {
@@ -187,10 +172,7 @@ impl Output {
 }
 
 fn held_len(fd: &OwnedFd) -> usize {
-    rustix::io::ioctl_fionread(fd)
-        .ok()
-        .and_then(|length| usize::try_from(length).ok())
-        .unwrap_or(0)
+    rustix::io::ioctl_fionread(fd).ok().and_then(|length| usize::try_from(length).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -213,10 +195,7 @@ mod tests {
             messages.read(|message| got.push(message));
         }
         assert_eq!(got, [&b"one"[..], b"two", b""]);
-        assert!(
-            messages.wants_to_read(false).is_some(),
-            "a message once begun is read to its end"
-        );
+        assert!(messages.wants_to_read(false).is_some(), "a message once begun is read to its end");
         rustix::io::write(&writes, b"ree\0").unwrap();
         messages.read(|message| got.push(message));
         assert_eq!(got.last().unwrap(), b"three");

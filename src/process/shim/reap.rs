@@ -14,9 +14,7 @@ const SIGNAL_LEN: usize = 128;
 impl Shim {
     pub(super) fn read_messages(&mut self) {
         if let Some(browser) = &mut self.browser {
-            browser
-                .messages
-                .read(|message| self.outbox.push(&Told::Browser(message)));
+            browser.messages.read(|message| self.outbox.push(&Told::Browser(message)));
         }
     }
 
@@ -56,11 +54,7 @@ impl Shim {
     /// Some child changed: takes in every end, and tells the root's and the last one's.
     pub(super) fn reap(&mut self) {
         let _ = rustix::io::read(&self.signals, &mut [0; SIGNAL_LEN]);
-        let root = self
-            .browser
-            .as_ref()
-            .filter(|_| self.phase == Phase::Running)
-            .map(|browser| browser.root);
+        let root = self.browser.as_ref().filter(|_| self.phase == Phase::Running).map(|browser| browser.root);
         let mut root_ended = None;
         let childless = loop {
             match raw::peek_ended() {
@@ -89,9 +83,7 @@ impl Shim {
         }
         if self.phase == Phase::Emptying {
             if childless {
-                self.outbox.push(&Told::Empty(Empty {
-                    killed: self.killed,
-                }));
+                self.outbox.push(&Told::Empty(Empty { killed: self.killed }));
                 self.enter_over();
             } else {
                 kill_tree(self.place.cgroup());
@@ -102,17 +94,13 @@ impl Shim {
     /// Takes in all that the root said before it ended, then its end.
     fn reap_root(&mut self, root: Pid) -> Option<(ExitStatus, String)> {
         let browser = self.browser.as_mut()?;
-        browser
-            .messages
-            .drain(|message| self.outbox.push(&Told::Browser(message)));
+        browser.messages.drain(|message| self.outbox.push(&Told::Browser(message)));
         browser.commands.close();
         let output_tail = browser.output.finish();
         // While it is a zombie, its group's number is nobody else's.
         signal_group(root, Signal::KILL);
-        let status = waitpid(Some(root), WaitOptions::NOHANG)
-            .ok()
-            .flatten()
-            .and_then(|(_, status)| exit_status(status))?;
+        let status =
+            waitpid(Some(root), WaitOptions::NOHANG).ok().flatten().and_then(|(_, status)| exit_status(status))?;
         self.ladder.end();
         self.away = None;
         self.phase = Phase::Emptying;

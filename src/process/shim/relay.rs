@@ -4,9 +4,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
-};
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
 use super::{Away, Connection, Phase, Shim, spawn, timespec};
 use crate::process::clock::{NS_PER_MS, boot_now_ns};
@@ -20,10 +18,7 @@ impl Shim {
     /// A service is here: it replaces an older one, and hears everything that was not acknowledged.
     pub(super) fn attach(&mut self, socket: OwnedFd) {
         self.attaches = self.attaches.saturating_add(1);
-        self.connection = Some(Connection {
-            socket,
-            decoder: Decoder::default(),
-        });
+        self.connection = Some(Connection { socket, decoder: Decoder::default() });
         self.away = None;
         self.outbox.restart(self.hello().encode());
         if matches!(self.phase, Phase::Over { .. }) {
@@ -32,8 +27,7 @@ impl Shim {
     }
 
     pub(super) fn accept(&mut self) {
-        let Ok(socket) = accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
-        else {
+        let Ok(socket) = accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) else {
             return;
         };
         let own = rustix::process::geteuid();
@@ -116,8 +110,7 @@ impl Shim {
         match spawn::start(&go, &self.place, &self.identity.boot_id) {
             Ok(browser) => {
                 let (pid, start_ticks) = (browser.identity.pid, browser.identity.start_ticks);
-                self.outbox
-                    .push(&Told::Started(Started { pid, start_ticks }));
+                self.outbox.push(&Told::Started(Started { pid, start_ticks }));
                 self.browser = Some(browser);
                 self.phase = Phase::Running;
             }
@@ -135,10 +128,7 @@ impl Shim {
         self.outbox.rewind();
         match self.phase {
             Phase::Running => {
-                self.away = self
-                    .go
-                    .as_ref()
-                    .and_then(|go| Away::begin(go, self.disarmed));
+                self.away = self.go.as_ref().and_then(|go| Away::begin(go, self.disarmed));
             }
             Phase::Over { .. } => self.enter_over(),
             Phase::Waiting | Phase::Emptying => {}
@@ -152,14 +142,7 @@ impl Shim {
         if !self.ladder.has_begun() {
             self.cause = Some(away.cause);
         }
-        self.ladder.begin(
-            Stop {
-                close_pipe_after_ms: 0,
-                term_after_ms: 0,
-                kill_after_ms: go.grace_ms,
-            },
-            boot_now_ns(),
-        );
+        self.ladder.begin(Stop { close_pipe_after_ms: 0, term_after_ms: 0, kill_after_ms: go.grace_ms }, boot_now_ns());
     }
 }
 
@@ -172,16 +155,9 @@ impl Away {
             Some(run_at_ns) if run_at_ns <= away_at_ns => (run_at_ns, AwayCause::RunTimeout),
             Some(_) | None => (away_at_ns, AwayCause::ServiceAway),
         };
-        let timer = timerfd_create(
-            TimerfdClockId::Boottime,
-            TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
-        )
-        .ok()?;
+        let timer = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK).ok()?;
         // Zero would switch the timer off.
-        let when = Itimerspec {
-            it_interval: timespec(0),
-            it_value: timespec(at_ns.max(1)),
-        };
+        let when = Itimerspec { it_interval: timespec(0), it_value: timespec(at_ns.max(1)) };
         timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME, &when).ok()?;
         Some(Away { timer, cause })
     }

@@ -21,19 +21,12 @@ const STEPS: [StopStep; 3] = [StopStep::PipeClosed, StopStep::Terminated, StopSt
 
 impl Ladder {
     pub(super) fn new() -> Ladder {
-        Ladder {
-            due_at_ns: [None; 3],
-            furthest: StopStep::None,
-        }
+        Ladder { due_at_ns: [None; 3], furthest: StopStep::None }
     }
 
     /// Sets the steps. One that was set before is only ever brought forward.
     pub(super) fn begin(&mut self, stop: Stop, now_ns: u64) {
-        let after_ms = [
-            stop.close_pipe_after_ms,
-            stop.term_after_ms,
-            stop.kill_after_ms,
-        ];
+        let after_ms = [stop.close_pipe_after_ms, stop.term_after_ms, stop.kill_after_ms];
         for (due_at_ns, after_ms) in self.due_at_ns.iter_mut().zip(after_ms) {
             let at_ns = now_ns.saturating_add(after_ms.saturating_mul(NS_PER_MS));
             *due_at_ns = Some(due_at_ns.map_or(at_ns, |before_ns| before_ns.min(at_ns)));
@@ -89,10 +82,7 @@ pub(super) fn kill_tree(cgroup: Option<&Path>) {
 fn children() -> Vec<Pid> {
     let own = std::process::id();
     match fs::read_to_string(format!("/proc/self/task/{own}/children")) {
-        Ok(list) => list
-            .split_ascii_whitespace()
-            .filter_map(|word| pid_of(word.parse().ok()?))
-            .collect(),
+        Ok(list) => list.split_ascii_whitespace().filter_map(|word| pid_of(word.parse().ok()?)).collect(),
         // Not in every kernel.
         Err(_) => children_by_scan(own),
     }
@@ -102,28 +92,18 @@ fn children_by_scan(parent: u32) -> Vec<Pid> {
     let is_child = |pid: &str| {
         let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
         let stat = String::from_utf8_lossy(&stat);
-        let parent_field = stat
-            .rsplit_once(')')
-            .and_then(|(_, rest)| rest.split_ascii_whitespace().nth(1));
+        let parent_field = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(1));
         parent_field.and_then(|word| word.parse::<u32>().ok()) == Some(parent)
     };
     let names = place::names_in(Path::new("/proc")).unwrap_or_default();
-    names
-        .iter()
-        .filter(|name| is_child(name))
-        .filter_map(|name| pid_of(name.parse().ok()?))
-        .collect()
+    names.iter().filter(|name| is_child(name)).filter_map(|name| pid_of(name.parse().ok()?)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LATER: Stop = Stop {
-        close_pipe_after_ms: 1,
-        term_after_ms: 2,
-        kill_after_ms: 3,
-    };
+    const LATER: Stop = Stop { close_pipe_after_ms: 1, term_after_ms: 2, kill_after_ms: 3 };
 
     #[test]
     fn steps_come_due_in_order_each_once() {
@@ -145,39 +125,22 @@ mod tests {
     fn a_second_stop_brings_steps_forward_and_never_back() {
         let mut ladder = Ladder::new();
         ladder.begin(LATER, 0);
-        ladder.begin(
-            Stop {
-                close_pipe_after_ms: 9,
-                term_after_ms: 9,
-                kill_after_ms: 0,
-            },
-            0,
-        );
+        ladder.begin(Stop { close_pipe_after_ms: 9, term_after_ms: 9, kill_after_ms: 0 }, 0);
         assert_eq!(ladder.take_due(0), Some(StopStep::Killed));
         assert_eq!(ladder.next_ns(), Some(NS_PER_MS));
     }
 
     #[test]
     fn both_ways_to_find_children_find_the_same() {
-        let mut child = std::process::Command::new("cat")
-            .stdin(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         let pid = pid_of(child.id()).unwrap();
         // Each thread has its own list; the scan sees those of the whole process.
         assert!(children_by_scan(std::process::id()).contains(&pid));
         let list = |thread: String| {
-            let text = fs::read_to_string(format!("/proc/self/task/{thread}/children"))
-                .unwrap_or_default();
-            text.split_ascii_whitespace()
-                .any(|word| word == child.id().to_string())
+            let text = fs::read_to_string(format!("/proc/self/task/{thread}/children")).unwrap_or_default();
+            text.split_ascii_whitespace().any(|word| word == child.id().to_string())
         };
-        assert!(
-            place::names_in(Path::new("/proc/self/task"))
-                .unwrap()
-                .into_iter()
-                .any(list)
-        );
+        assert!(place::names_in(Path::new("/proc/self/task")).unwrap().into_iter().any(list));
         drop(child.stdin.take());
         child.wait().unwrap();
     }

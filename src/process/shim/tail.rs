@@ -20,9 +20,7 @@ impl Tail {
     /// As text for people: what is not UTF-8 is replaced, and no control character but tabs and line ends remains.
     pub(super) fn text(&self) -> String {
         let text = String::from_utf8_lossy(&self.bytes);
-        text.chars()
-            .filter(|c| matches!(c, '\n' | '\t') || !c.is_control())
-            .collect()
+        text.chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect()
     }
 }
 
@@ -32,17 +30,11 @@ mod tests {
 
     #[test]
     fn only_the_end_is_kept_whatever_the_pieces() {
-        let all: Vec<u8> = (0..20_000_u32)
-            .map(|n| b'a' + u8::try_from(n % 26).unwrap())
-            .collect();
+        let all: Vec<u8> = (0..20_000_u32).map(|n| b'a' + u8::try_from(n % 26).unwrap()).collect();
         for piece in [1, 7, 4096, 5000, 20_000] {
             let mut tail = Tail::default();
             all.chunks(piece).for_each(|piece| tail.push(piece));
-            assert_eq!(
-                tail.text().as_bytes(),
-                &all[all.len() - TAIL_LEN_MAX..],
-                "{piece}"
-            );
+            assert_eq!(tail.text().as_bytes(), &all[all.len() - TAIL_LEN_MAX..], "{piece}");
         }
     }
 

@@ -4,9 +4,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use comet_task_runner::process::{
-    Exited, Go, Launcher, Nonce, Order, Place, RunDirs, Shim, Stop, Told,
-};
+use comet_task_runner::process::{Exited, Go, Launcher, Nonce, Order, Place, RunDirs, Shim, Stop, Told};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tempfile::TempDir;
@@ -19,11 +17,7 @@ use crate::stub::stub_browser;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Everything at once, as hard as it goes.
-pub(super) const AT_ONCE: Stop = Stop {
-    close_pipe_after_ms: 0,
-    term_after_ms: 0,
-    kill_after_ms: 0,
-};
+pub(super) const AT_ONCE: Stop = Stop { close_pipe_after_ms: 0, term_after_ms: 0, kill_after_ms: 0 };
 
 pub(super) struct Fixture {
     base: TempDir,
@@ -37,26 +31,15 @@ impl Fixture {
     pub(super) async fn new() -> Fixture {
         let base = tempfile::tempdir().unwrap();
         let ledger_id = &Uuid::new_v4().simple().to_string()[..8];
-        let dirs =
-            RunDirs::prepare_under(base.path(), &base.path().join("state"), ledger_id).unwrap();
-        let launcher = Launcher::start_with(Path::new(env!("CARGO_BIN_EXE_comet-task-runner")))
-            .await
-            .unwrap();
-        Fixture {
-            base,
-            dirs,
-            launcher,
-            shims: std::sync::Mutex::default(),
-        }
+        let dirs = RunDirs::prepare_under(base.path(), &base.path().join("state"), ledger_id).unwrap();
+        let launcher = Launcher::start_with(Path::new(env!("CARGO_BIN_EXE_comet-task-runner"))).await.unwrap();
+        Fixture { base, dirs, launcher, shims: std::sync::Mutex::default() }
     }
 
     /// As on a machine that has none.
     pub(super) async fn without_cgroups() -> Fixture {
         let fixture = Fixture::new().await;
-        Fixture {
-            dirs: fixture.dirs.clone().without_cgroups(),
-            ..fixture
-        }
+        Fixture { dirs: fixture.dirs.clone().without_cgroups(), ..fixture }
     }
 
     /// Both, for what must hold either way.
@@ -77,9 +60,7 @@ impl Fixture {
     }
 
     pub(super) async fn shim(&self, place: &Place) -> Shim {
-        let shim = soon(self.launcher.fork_shim(place, Nonce::random()))
-            .await
-            .unwrap();
+        let shim = soon(self.launcher.fork_shim(place, Nonce::random())).await.unwrap();
         self.shims.lock().unwrap().push(shim.hello().shim.pid);
         shim
     }
@@ -109,16 +90,10 @@ impl Fixture {
             gone(pid).await;
         }
         let left = |directory: &Path| -> Vec<_> {
-            std::fs::read_dir(directory)
-                .unwrap()
-                .map(|entry| entry.unwrap().path())
-                .collect()
+            std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
         };
         assert_eq!(left(self.dirs.run()), Vec::<PathBuf>::new());
-        assert_eq!(
-            left(&self.base.path().join("state/jobs")),
-            Vec::<PathBuf>::new()
-        );
+        assert_eq!(left(&self.base.path().join("state/jobs")), Vec::<PathBuf>::new());
         self.dirs.release();
         assert!(!self.dirs.run().exists());
         let name = self.dirs.run().file_name().unwrap();
@@ -130,10 +105,7 @@ impl Fixture {
 /// A browser that does what the path says.
 pub(super) fn go(path: &str) -> Go {
     Go {
-        argv: vec![
-            stub_browser().to_str().unwrap().to_owned(),
-            format!("stub://host{path}"),
-        ],
+        argv: vec![stub_browser().to_str().unwrap().to_owned(), format!("stub://host{path}")],
         env: Vec::new(),
         pipe: false,
         lock: None,
@@ -145,16 +117,11 @@ pub(super) fn go(path: &str) -> Go {
 
 /// The same, spoken to over its pipe.
 pub(super) fn go_pipe(path: &str) -> Go {
-    Go {
-        pipe: true,
-        ..go(path)
-    }
+    Go { pipe: true, ..go(path) }
 }
 
 pub(super) async fn soon<T>(what: impl Future<Output = T>) -> T {
-    timeout(DEADLINE, what)
-        .await
-        .expect("it happens within the deadline")
+    timeout(DEADLINE, what).await.expect("it happens within the deadline")
 }
 
 /// The next thing told, which has to come.
@@ -188,27 +155,18 @@ pub(super) async fn gone(pid: u32) {
         let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
             return true;
         };
-        let deadline = Timespec {
-            tv_sec: DEADLINE.as_secs().try_into().unwrap(),
-            tv_nsec: 0,
-        };
+        let deadline = Timespec { tv_sec: DEADLINE.as_secs().try_into().unwrap(), tv_nsec: 0 };
         poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&deadline)).unwrap() == 1
     };
-    assert!(
-        tokio::task::spawn_blocking(wait).await.unwrap(),
-        "process {pid} is still there"
-    );
+    assert!(tokio::task::spawn_blocking(wait).await.unwrap(), "process {pid} is still there");
 }
 
 /// Makes a pipe with a name and returns what its writer says first, a line.
 pub(super) async fn first_line_of(path: PathBuf) -> String {
     let read = tokio::task::spawn_blocking(move || {
         let mut line = String::new();
-        std::io::BufRead::read_line(
-            &mut std::io::BufReader::new(std::fs::File::open(path).unwrap()),
-            &mut line,
-        )
-        .unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(std::fs::File::open(path).unwrap()), &mut line)
+            .unwrap();
         line.trim_end().to_owned()
     });
     soon(read).await.unwrap()

@@ -10,17 +10,13 @@ use super::fixture::{Fixture, exited, farewell, go, go_pipe, gone, soon, told};
 #[tokio::test]
 async fn commands_and_messages_pass_whole_in_both_directions() {
     let fixture = Fixture::new().await;
-    let (mut shim, _) = fixture
-        .started(&fixture.place(), go_pipe("/pipe-echo"))
-        .await;
+    let (mut shim, _) = fixture.started(&fixture.place(), go_pipe("/pipe-echo")).await;
     for length in [0, 1, 70_000, 3_000_000] {
         let command = vec![b'c'; length];
         shim.send(&Order::Browser(command.clone())).await.unwrap();
         assert_eq!(told(&mut shim).await, Told::Browser(command));
     }
-    shim.send(&Order::Stop(super::fixture::AT_ONCE))
-        .await
-        .unwrap();
+    shim.send(&Order::Stop(super::fixture::AT_ONCE)).await.unwrap();
     exited(&mut shim).await;
     farewell(shim).await;
     fixture.finish().await;
@@ -35,18 +31,11 @@ async fn a_last_word_is_never_overtaken_by_the_exit() {
         runs.spawn(async move {
             for run in 0..50 {
                 let word = format!("word-{lane}-{run}");
-                let (mut shim, _) = fixture
-                    .started(
-                        &fixture.place(),
-                        go_pipe(&format!("/pipe-last-word?text={word}")),
-                    )
-                    .await;
+                let (mut shim, _) =
+                    fixture.started(&fixture.place(), go_pipe(&format!("/pipe-last-word?text={word}"))).await;
                 assert_eq!(told(&mut shim).await, Told::Browser(word.into_bytes()));
                 match soon(shim.next()).await {
-                    Some(Numbered {
-                        number: 3,
-                        told: Told::Exited(exited),
-                    }) => {
+                    Some(Numbered { number: 3, told: Told::Exited(exited) }) => {
                         assert_eq!(exited.status, ExitStatus::Code(0));
                     }
                     other => panic!("{other:?}"),
@@ -79,24 +68,12 @@ async fn a_new_attachment_hears_exactly_what_was_not_acknowledged() {
     let mut second = soon(Shim::attach(&place)).await.unwrap().unwrap();
     assert_eq!(second.hello().attaches, 2);
     for (number, word) in [(3, "b"), (4, "c"), (5, "d")] {
-        let expected = Numbered {
-            number,
-            told: Told::Browser(word.into()),
-        };
+        let expected = Numbered { number, told: Told::Browser(word.into()) };
         assert_eq!(soon(second.next()).await, Some(expected));
     }
     second.send(&Order::Browser(b"e".to_vec())).await.unwrap();
-    assert_eq!(
-        soon(second.next()).await,
-        Some(Numbered {
-            number: 6,
-            told: Told::Browser(b"e".to_vec())
-        })
-    );
-    second
-        .send(&Order::Stop(super::fixture::AT_ONCE))
-        .await
-        .unwrap();
+    assert_eq!(soon(second.next()).await, Some(Numbered { number: 6, told: Told::Browser(b"e".to_vec()) }));
+    second.send(&Order::Stop(super::fixture::AT_ONCE)).await.unwrap();
     exited(&mut second).await;
     farewell(second).await;
     fixture.finish().await;
@@ -112,10 +89,7 @@ async fn a_newer_connection_replaces_the_older() {
     assert!(matches!(told(&mut newer).await, Told::Started(_)));
     newer.send(&Order::Browser(b"x".to_vec())).await.unwrap();
     assert_eq!(told(&mut newer).await, Told::Browser(b"x".to_vec()));
-    newer
-        .send(&Order::Stop(super::fixture::AT_ONCE))
-        .await
-        .unwrap();
+    newer.send(&Order::Stop(super::fixture::AT_ONCE)).await.unwrap();
     exited(&mut newer).await;
     farewell(newer).await;
     fixture.finish().await;
@@ -127,37 +101,21 @@ async fn a_flood_while_the_service_is_away_is_held_back_and_nothing_of_it_is_los
     const SIZE: usize = 100_000;
     let fixture = Fixture::new().await;
     let place = fixture.place();
-    let (first, _) = fixture
-        .started(
-            &place,
-            go_pipe(&format!("/pipe-flood?n={COUNT}&size={SIZE}")),
-        )
-        .await;
+    let (first, _) = fixture.started(&place, go_pipe(&format!("/pipe-flood?n={COUNT}&size={SIZE}"))).await;
     let pid = first.hello().shim.pid;
     drop(first);
 
     let mut second = soon(Shim::attach(&place)).await.unwrap().unwrap();
     assert!(matches!(told(&mut second).await, Told::Started(_)));
     for index in 0..COUNT {
-        let Some(Numbered {
-            number,
-            told: Told::Browser(message),
-        }) = soon(second.next()).await
-        else {
+        let Some(Numbered { number, told: Told::Browser(message) }) = soon(second.next()).await else {
             panic!("message {index} is missing")
         };
-        assert!(
-            message.starts_with(format!("{index}:x").as_bytes()) && message.len() == SIZE,
-            "message {index}"
-        );
+        assert!(message.starts_with(format!("{index}:x").as_bytes()) && message.len() == SIZE, "message {index}");
         second.send(&Order::Ack(number)).await.unwrap();
     }
     // 200 MB went through it; what it ever held is the buffer and itself.
-    assert!(
-        peak_memory_kib(pid) < 24 * 1024,
-        "{} KiB",
-        peak_memory_kib(pid)
-    );
+    assert!(peak_memory_kib(pid) < 24 * 1024, "{} KiB", peak_memory_kib(pid));
     assert_eq!(exited(&mut second).await.status, ExitStatus::Code(0));
     farewell(second).await;
     fixture.finish().await;
@@ -176,10 +134,7 @@ async fn there_is_no_attaching_where_no_shim_lives() {
     let boot_id = comet_task_runner::process::boot_id();
     let nonce = shim.hello().nonce.to_string();
     for (from, to) in [
-        (
-            format!("\"start_ticks\":{ticks}"),
-            format!("\"start_ticks\":{}", ticks + 1),
-        ),
+        (format!("\"start_ticks\":{ticks}"), format!("\"start_ticks\":{}", ticks + 1)),
         (boot_id, "00000000-0000-0000-0000-000000000000".to_owned()),
         (nonce, "0".repeat(32)),
     ] {
@@ -201,9 +156,6 @@ async fn there_is_no_attaching_where_no_shim_lives() {
 
 fn peak_memory_kib(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
 }

@@ -3,72 +3,29 @@
 use comet_task_runner::process::{Empty, ExitStatus, Order, Stop, StopStep, Told};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::fixture::{
-    AT_ONCE, Fixture, exited, farewell, first_line_of, go, go_pipe, gone, make_fifo, soon, told,
-};
+use super::fixture::{AT_ONCE, Fixture, exited, farewell, first_line_of, go, go_pipe, gone, make_fifo, soon, told};
 
 const NEVER_MS: u64 = 24 * 60 * 60 * 1000;
 
 #[tokio::test]
 async fn each_step_of_the_ladder_ends_what_listens_to_it() {
-    let close = Stop {
-        close_pipe_after_ms: 0,
-        term_after_ms: NEVER_MS,
-        kill_after_ms: NEVER_MS,
-    };
-    let term = Stop {
-        close_pipe_after_ms: NEVER_MS,
-        term_after_ms: 0,
-        kill_after_ms: NEVER_MS,
-    };
-    let all = Stop {
-        close_pipe_after_ms: 0,
-        term_after_ms: 5,
-        kill_after_ms: 10,
-    };
+    let close = Stop { close_pipe_after_ms: 0, term_after_ms: NEVER_MS, kill_after_ms: NEVER_MS };
+    let term = Stop { close_pipe_after_ms: NEVER_MS, term_after_ms: 0, kill_after_ms: NEVER_MS };
+    let all = Stop { close_pipe_after_ms: 0, term_after_ms: 5, kill_after_ms: 10 };
     for fixture in Fixture::both().await {
         for (go, stop, status, stopped_by) in [
-            (
-                go_pipe("/sleep"),
-                close,
-                ExitStatus::Code(0),
-                StopStep::PipeClosed,
-            ),
-            (
-                go("/sleep"),
-                term,
-                ExitStatus::Code(0),
-                StopStep::Terminated,
-            ),
-            (
-                go_pipe("/pipe-ignore"),
-                term,
-                ExitStatus::Signal(15),
-                StopStep::Terminated,
-            ),
-            (
-                go("/ignore-term"),
-                all,
-                ExitStatus::Signal(9),
-                StopStep::Killed,
-            ),
-            (
-                go("/stop-self"),
-                all,
-                ExitStatus::Signal(9),
-                StopStep::Killed,
-            ),
+            (go_pipe("/sleep"), close, ExitStatus::Code(0), StopStep::PipeClosed),
+            (go("/sleep"), term, ExitStatus::Code(0), StopStep::Terminated),
+            (go_pipe("/pipe-ignore"), term, ExitStatus::Signal(15), StopStep::Terminated),
+            (go("/ignore-term"), all, ExitStatus::Signal(9), StopStep::Killed),
+            (go("/stop-self"), all, ExitStatus::Signal(9), StopStep::Killed),
         ] {
             let (mut shim, _) = fixture.started(&fixture.place(), go).await;
             shim.send(&Order::Stop(stop)).await.unwrap();
             let exited = exited(&mut shim).await;
             // A signal may come before the stub has said what it does about it.
-            let early = exited.status == ExitStatus::Signal(15)
-                && exited.stopped_by == StopStep::Terminated;
-            assert!(
-                early || (exited.status, exited.stopped_by) == (status, stopped_by),
-                "{exited:?}"
-            );
+            let early = exited.status == ExitStatus::Signal(15) && exited.stopped_by == StopStep::Terminated;
+            assert!(early || (exited.status, exited.stopped_by) == (status, stopped_by), "{exited:?}");
             farewell(shim).await;
         }
         fixture.finish().await;
@@ -81,11 +38,7 @@ async fn the_ladder_goes_on_when_the_service_is_gone() {
     let place = fixture.place();
     let (mut shim, browser) = fixture.started(&place, go("/ignore-term")).await;
     let pid = shim.hello().shim.pid;
-    let stop = Stop {
-        close_pipe_after_ms: 0,
-        term_after_ms: 0,
-        kill_after_ms: 20,
-    };
+    let stop = Stop { close_pipe_after_ms: 0, term_after_ms: 0, kill_after_ms: 20 };
     shim.send(&Order::Stop(stop)).await.unwrap();
     drop(shim);
     gone(pid).await;
@@ -100,17 +53,10 @@ async fn a_grandchild_in_a_session_of_its_own_does_not_outlive_the_job() {
         for signal in [Signal::TERM, Signal::KILL] {
             let fifo = fixture.path("grandchild");
             make_fifo(&fifo);
-            let (mut shim, browser) = fixture
-                .started(
-                    &fixture.place(),
-                    go(&format!("/double-fork?file={}", fifo.display())),
-                )
-                .await;
+            let (mut shim, browser) =
+                fixture.started(&fixture.place(), go(&format!("/double-fork?file={}", fifo.display()))).await;
             let grandchild: u32 = first_line_of(fifo.clone()).await.parse().unwrap();
-            let (grandchild_at, _) = (
-                Pid::from_raw(grandchild.try_into().unwrap()).unwrap(),
-                browser,
-            );
+            let (grandchild_at, _) = (Pid::from_raw(grandchild.try_into().unwrap()).unwrap(), browser);
             assert!(rustix::process::test_kill_process(grandchild_at).is_ok());
             kill_process(Pid::from_raw(browser.try_into().unwrap()).unwrap(), signal).unwrap();
 
@@ -135,19 +81,11 @@ async fn the_kill_step_reaches_a_stopped_tree_and_its_far_grandchild() {
     for fixture in Fixture::both().await {
         let fifo = fixture.path("grandchild");
         make_fifo(&fifo);
-        let (mut shim, browser) = fixture
-            .started(
-                &fixture.place(),
-                go(&format!("/double-fork?file={}", fifo.display())),
-            )
-            .await;
+        let (mut shim, browser) =
+            fixture.started(&fixture.place(), go(&format!("/double-fork?file={}", fifo.display()))).await;
         let grandchild: u32 = first_line_of(fifo).await.parse().unwrap();
         for pid in [browser, grandchild] {
-            kill_process(
-                Pid::from_raw(pid.try_into().unwrap()).unwrap(),
-                Signal::STOP,
-            )
-            .unwrap();
+            kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::STOP).unwrap();
         }
         shim.send(&Order::Stop(AT_ONCE)).await.unwrap();
         let exited = exited(&mut shim).await;
@@ -155,12 +93,7 @@ async fn the_kill_step_reaches_a_stopped_tree_and_its_far_grandchild() {
         if !exited.empty {
             assert!(matches!(told(&mut shim).await, Told::Empty(_)));
         }
-        assert!(
-            rustix::process::test_kill_process(
-                Pid::from_raw(grandchild.try_into().unwrap()).unwrap()
-            )
-            .is_err()
-        );
+        assert!(rustix::process::test_kill_process(Pid::from_raw(grandchild.try_into().unwrap()).unwrap()).is_err());
         farewell(shim).await;
         fixture.finish().await;
     }
@@ -173,12 +106,7 @@ async fn a_child_that_keeps_writing_does_not_keep_its_directory() {
         let profile = place.profile();
         let mut shim = fixture.shim(&place).await;
         std::fs::create_dir(&profile).unwrap();
-        shim.send(&Order::Go(go(&format!(
-            "/late-write?file={}",
-            profile.display()
-        ))))
-        .await
-        .unwrap();
+        shim.send(&Order::Go(go(&format!("/late-write?file={}", profile.display())))).await.unwrap();
         assert!(matches!(told(&mut shim).await, Told::Started(_)));
         let exited = exited(&mut shim).await;
         assert_eq!(exited.status, ExitStatus::Code(0));
@@ -196,11 +124,7 @@ async fn a_shim_that_is_killed_takes_its_browser_along_and_tells_no_exit() {
         super::start::kill(shim.hello().shim.pid);
         assert_eq!(soon(shim.next()).await, None);
         gone(browser).await;
-        assert!(
-            comet_task_runner::process::exit_file::read(&place)
-                .unwrap()
-                .is_none()
-        );
+        assert!(comet_task_runner::process::exit_file::read(&place).unwrap().is_none());
         assert!(place.went() && !place.has_living_shim());
         place.wipe().unwrap();
         fixture.finish().await;
@@ -210,16 +134,12 @@ async fn a_shim_that_is_killed_takes_its_browser_along_and_tells_no_exit() {
 #[tokio::test]
 async fn a_stray_signal_does_not_cost_the_truth_about_a_job() {
     let fixture = Fixture::new().await;
-    let (mut shim, _) = fixture
-        .started(&fixture.place(), go_pipe("/pipe-echo"))
-        .await;
+    let (mut shim, _) = fixture.started(&fixture.place(), go_pipe("/pipe-echo")).await;
     let pid = Pid::from_raw(shim.hello().shim.pid.try_into().unwrap()).unwrap();
     for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT] {
         kill_process(pid, signal).unwrap();
     }
-    shim.send(&Order::Browser(b"still here".to_vec()))
-        .await
-        .unwrap();
+    shim.send(&Order::Browser(b"still here".to_vec())).await.unwrap();
     assert_eq!(told(&mut shim).await, Told::Browser(b"still here".to_vec()));
     shim.send(&Order::Stop(AT_ONCE)).await.unwrap();
     exited(&mut shim).await;
