@@ -7,6 +7,8 @@
 mod browser;
 #[path = "it/callback.rs"]
 mod callback;
+#[path = "it/canary.rs"]
+mod canary;
 #[path = "it/cancel.rs"]
 mod cancel;
 #[path = "it/cli/mod.rs"]
@@ -21,22 +23,38 @@ mod display;
 mod execute;
 #[path = "it/guard.rs"]
 mod guard;
+#[path = "it/history.rs"]
+mod history;
 #[path = "it/ledger.rs"]
 mod ledger;
 #[path = "it/ledger_process.rs"]
 mod ledger_process;
 #[path = "it/lives.rs"]
 mod lives;
+#[path = "it/nothing_left.rs"]
+mod nothing_left;
 #[path = "it/pages.rs"]
 mod pages;
 #[path = "it/pipe_browser.rs"]
 mod pipe_browser;
 #[path = "it/process/mod.rs"]
 mod process;
+#[path = "it/processes.rs"]
+mod processes;
 #[path = "it/readme.rs"]
 mod readme;
+#[path = "it/real.rs"]
+mod real;
+#[path = "it/real_ends.rs"]
+mod real_ends;
+#[path = "it/real_timeouts.rs"]
+mod real_timeouts;
+#[path = "it/real_windows.rs"]
+mod real_windows;
 #[path = "it/refusals.rs"]
 mod refusals;
+#[path = "it/sandbox.rs"]
+mod sandbox;
 #[path = "it/service.rs"]
 mod service;
 #[path = "it/state.rs"]
