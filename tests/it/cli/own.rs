@@ -8,7 +8,10 @@ use tokio::{
     process::Command,
 };
 
-use super::super::{service::stub_url, stub::stub_browser};
+use super::super::{
+    service::{end_all, stub_url},
+    stub::stub_browser,
+};
 use super::{Call, Ended, ended, program, real_browser, states};
 
 /// Where a service of its own puts what it makes; empty before and after.
@@ -41,6 +44,13 @@ impl Home {
             let left: Vec<_> = fs::read_dir(self.dir(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
             assert!(left.is_empty(), "left behind: {left:?}");
         }
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // Only a failed test leaves something to end.
+        end_all(&self.dir("r"), &self.dir("s"));
     }
 }
 
