@@ -3,18 +3,28 @@
 // The lint's own allowance for tests does not reach the functions that they share.
 #![allow(clippy::unwrap_used)]
 
+#[path = "it/browser.rs"]
+mod browser;
 #[path = "it/cli/mod.rs"]
 mod cli;
-#[path = "it/conformance.rs"]
+#[path = "it/conformance/mod.rs"]
 mod conformance;
 #[path = "it/demo.rs"]
 mod demo;
+#[path = "it/display.rs"]
+mod display;
 #[path = "it/execute.rs"]
 mod execute;
 #[path = "it/ledger.rs"]
 mod ledger;
+#[path = "it/ledger_process.rs"]
+mod ledger_process;
 #[path = "it/lives.rs"]
 mod lives;
+#[path = "it/pages.rs"]
+mod pages;
+#[path = "it/pipe_browser.rs"]
+mod pipe_browser;
 #[path = "it/process/mod.rs"]
 mod process;
 #[path = "it/readme.rs"]

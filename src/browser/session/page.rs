@@ -58,10 +58,7 @@ impl Session {
                 &json!({}),
             );
         }
-        if !self.plan.headless {
-            // A window's later popups must not stand still whenever no service is there to let them go.
-            self.auto_attach(step, false);
-        }
+        self.stop_holding_pages(step);
     }
 
     pub(super) fn take_page_event(&mut self, method: &str, message: &[u8], step: &mut Step) {
@@ -94,9 +91,11 @@ impl Session {
                     self.judge_document(&navigated.frame, step);
                 }
             }
+            // Measured: a new title alone is not announced.
+            "Page.domContentEventFired" | "Page.loadEventFired" => self.ask_title(step),
             "Page.javascriptDialogClosed" => step.facts.push(Fact::DialogClosed),
             _ if !self.state.navigation.is_decided() => {
-                self.take_navigation_event(method, message, step)
+                self.take_navigation_event(method, message, step);
             }
             _ => {}
         }

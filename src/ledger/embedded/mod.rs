@@ -131,7 +131,7 @@ impl Ledger for EmbeddedLedger {
     }
 
     fn find_event(&self, id: TaskId, event: EventId) -> Answer<'_, Result<Option<Arc<Job>>, ReadError>> {
-        Box::pin(async move { self.ask(|answer| Box::new(FindEventWork::new(id, event, answer))).await? })
+        Box::pin(async move { self.ask(|answer| Box::new(FindEventWork { task: id, event, answer })).await? })
     }
 
     fn find_request(&self, request_id: Uuid) -> Answer<'_, Result<Option<Requested>, ReadError>> {

@@ -77,7 +77,7 @@ impl Work for PurgeWork {
         }
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), Fault>) {
+    fn answer(self: Box<Self>, _store: &Connection, committed: Result<(), Fault>) {
         let Self { purged, answer, .. } = *self;
         // Whoever asked may be gone.
         let _ = answer.send(committed.map(|()| purged));
