@@ -41,7 +41,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<Exit, Problem> {
-        let mut signals = Signals::listen()?;
+        let mut signals = Signals::for_service()?;
         let server = server::start(self.settings()?).await.map_err(|error| Problem::from_start(&error))?;
         if let Err(problem) = say_address(server.address()) {
             server.stop().await;

@@ -179,20 +179,24 @@ impl Drop for Service {
         // Not asked to leave: whatever state a failed test left it in, it must end.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        for run in fs::read_dir(self.run_base()).unwrap().flatten() {
-            let name = run.file_name().into_string().unwrap();
-            let Some(ledger) = name.strip_prefix("ctr-") else { continue };
-            end_shims(&run.path());
-            // Refused where the service ran as another user: then its test has to end it well.
-            let Ok(dirs) = RunDirs::prepare_under(&self.run_base(), &self.state_dir(), ledger) else { continue };
-            for place in dirs.places().unwrap() {
-                let _ = place.wipe();
-            }
-            dirs.release();
-        }
+        end_all(&self.run_base(), &self.state_dir());
         if thread::panicking() {
             eprintln!("the service's log:\n{}", self.log());
         }
+    }
+}
+
+/// Ends every job that a service left below `run_base`, and removes what is left of it.
+pub(crate) fn end_all(run_base: &Path, state_dir: &Path) {
+    for run in fs::read_dir(run_base).unwrap().flatten() {
+        let name = run.file_name().into_string().unwrap();
+        let Some(ledger) = name.strip_prefix("ctr-") else { continue };
+        end_shims(&run.path());
+        let dirs = RunDirs::prepare_under(run_base, state_dir, ledger).unwrap();
+        for place in dirs.places().unwrap() {
+            let _ = place.wipe();
+        }
+        dirs.release();
     }
 }
 
