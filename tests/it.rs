@@ -1,5 +1,8 @@
 //! End-to-end tests in one binary: real browsers, real pages, loopback only.
 
+// The lint spares test functions, but not what they call.
+#![allow(clippy::unwrap_used)]
+
 #[path = "it/browser.rs"]
 mod browser;
 #[path = "it/display.rs"]

@@ -252,10 +252,8 @@ fn no_frame_inside_the_page_can_report() {
         let same = pages.script("/frame", tell);
         let port = other_port.script("/frame", tell);
         let site = format!("{}/frame", pages.other_site());
-        let script = format!(
-            "const seen = []; onmessage = event => {{ seen.push(event.data.slice(1).join()); \
-             if (seen.length === 4) cometTask.done({{ seen, raw: typeof __cometTaskReport }}) }}"
-        );
+        let script = "const seen = []; onmessage = event => { seen.push(event.data.slice(1).join()); \
+             if (seen.length === 4) cometTask.done({ seen, raw: typeof __cometTaskReport }) }";
         let body = format!(
             "<script>{script}</script><iframe src='{same}'></iframe><iframe src='{port}'></iframe>\
              <iframe src='{site}'></iframe><iframe srcdoc=\"<script>{tell}</script>\"></iframe>"
@@ -314,39 +312,6 @@ fn a_popups_dialog_does_not_stop_the_page() {
 }
 
 #[test]
-fn a_hostile_script_learns_no_token() {
-    with_browser(|browser, pages| {
-        // Replaces whatever a report might touch and keeps what passes by.
-        let script = "
-            const loot = []; const keep = what => { try { loot.push(String(what)) } catch {} };
-            const spy = (object, name) => { const old = object[name]; object[name] = function (...given) {
-                given.forEach(keep); keep(this); return old.apply(this, given) } };
-            spy(JSON, 'stringify'); spy(Object, 'freeze'); spy(Object, 'defineProperty');
-            for (const name of ['concat', 'toString', 'charCodeAt', 'slice', 'at', 'replace'])
-                spy(String.prototype, name);
-            Object.prototype.toJSON = function () { keep(Object.values(this)); return 1 };
-            String.prototype.toJSON = function () { keep(this); return 'j' };
-            Object.defineProperty(Object.prototype, 'token', { set(value) { keep(value) }, get() { keep(this) } });
-            window.__cometTaskReport = keep;
-            const shown = Object.getOwnPropertyNames(cometTask).map(name => cometTask[name].toString());
-            cometTask.progress(1, 'm');
-            let replaced = false;
-            try { window.cometTask = { done: keep }; replaced = cometTask.done === keep } catch {}
-            try { cometTask.done = keep; replaced ||= cometTask.done === keep } catch {}
-            replaced ||= delete window.cometTask;
-            cometTask.done([loot.join(), shown.join(), replaced]);";
-        let mut driven = Driven::headless(browser, &pages.script("/task", script));
-        assert_eq!(driven.report().0.message, "m");
-        let (report, _) = driven.report();
-        let result = report.result.unwrap();
-        assert_eq!(
-            result, "1",
-            "the page's own toJSON applies to the page's own result"
-        );
-    });
-}
-
-#[test]
 fn the_loot_of_a_hostile_script_holds_no_token() {
     with_browser(|browser, pages| {
         let script = "
@@ -362,7 +327,7 @@ fn the_loot_of_a_hostile_script_holds_no_token() {
             Function.prototype.call = function (...given) { keep(given); return calls.apply(this, given) };
             cometTask.progress(1, 'm'); cometTask.fail('n'); cometTask.done({ a: 1 });
             delete Object.prototype.toJSON; delete String.prototype.toJSON;
-            let wrote = 0; try { window.cometTask = 1 } catch { wrote = -1 } try { cometTask.done = 1 } catch {}
+            try { window.cometTask = 1 } catch {} try { cometTask.done = 1 } catch {}
             const still = typeof cometTask.done + (delete window.cometTask) + typeof cometTask.fail;
             cometTask.done({ loot: loot.join(), source: cometTask.done.toString(), still });";
         let mut driven = Driven::headless(browser, &pages.script("/task", script));
@@ -372,6 +337,8 @@ fn the_loot_of_a_hostile_script_holds_no_token() {
         let (report, _) = driven.report();
         let result = report.result.unwrap();
         assert!(!result.contains(TOKEN), "{result}");
+        // The hooks did catch something, so they would have caught the token.
+        assert!(!result.contains(r#""loot":"""#), "{result}");
         assert!(result.contains("functionfalsefunction"), "{result}");
     });
 }
