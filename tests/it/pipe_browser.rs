@@ -56,6 +56,7 @@ pub(crate) struct Driven {
     reader: Option<JoinHandle<()>>,
     session: Session,
     plan: PagePlan,
+    attaches: u32,
     facts: VecDeque<Fact>,
     /// What would be written beside the job.
     pub(crate) saved: Option<Saved>,
@@ -100,6 +101,7 @@ impl Driven {
             reader: Some(reader),
             session: Session::new(0, plan.clone()),
             plan,
+            attaches: 0,
             facts: VecDeque::new(),
             saved: None,
             _dir: dir,
@@ -111,7 +113,8 @@ impl Driven {
 
     /// Another service takes over, with what this one saved.
     pub(crate) fn adopt(&mut self, saved: Option<Saved>) {
-        self.session = Session::new(1, self.plan.clone());
+        self.attaches += 1;
+        self.session = Session::new(self.attaches, self.plan.clone());
         let commands = self.session.resume(saved);
         self.send(&commands);
     }

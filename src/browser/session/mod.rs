@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   open:    discover, auto-attach (pages wait), version, create the page at its URL
-//!   ours, waiting:  attach once more; listen, bind and inject there; end the auto-attach, which lets it run
+//!   ours, waiting:  attach once more; listen, bind and inject there
+//!   injected:       end the auto-attach, which lets it run
 //!   another page:   let it run
 //!   resume:  the replay first, then getTargets: there = inject again, never created = create, gone = closed
 //! ```
@@ -73,8 +74,10 @@ enum Call {
     AttachToTarget,
     FrameTree,
     TargetInfo,
-    /// Any command to the task's page.
+    /// A command that prepares the task's page.
     Prepare,
+    /// The last of them.
+    Inject,
 }
 
 /// A page that waits until it is known whether it is the task's.
@@ -96,6 +99,8 @@ pub struct Session {
     /// Whether an earlier service began this conversation.
     adopted: bool,
     prepared: bool,
+    /// Whether a session of its own was asked for and has not come yet.
+    attaching: bool,
     sample: PageSample,
 }
 
@@ -118,6 +123,7 @@ impl Session {
             contexts_known: true,
             adopted: false,
             prepared: false,
+            attaching: false,
             sample: PageSample::default(),
         }
     }
@@ -222,11 +228,17 @@ impl Session {
         }
         match (call, answer.error) {
             (Some(Call::CreateTarget), Some(error)) => self.give_up_page(error.message, step),
-            (Some(Call::Prepare), Some(error)) if error.code == message::SESSION_NOT_FOUND => {
+            (Some(Call::Prepare | Call::Inject), Some(error))
+                if error.code == message::SESSION_NOT_FOUND =>
+            {
                 self.attach_again(step);
             }
+            // Refused for another reason, it is let go all the same: a page that stands still for ever helps nobody.
+            (Some(Call::Inject), _) => self.injected(step),
             (Some(Call::GetTargets), _) => {
-                self.take_stock(&answer.result.target_infos.unwrap_or_default(), step);
+                if let Some(pages) = answer.result.target_infos {
+                    self.take_stock(&pages, step);
+                }
             }
             (Some(Call::FrameTree), _) => {
                 if let Some(tree) = answer.result.frame_tree {

@@ -66,7 +66,7 @@ impl Session {
             session: attached.session_id,
         };
         if self.owns(&page.target) {
-            self.attached_own(page.session, attached.waiting_for_debugger, step);
+            self.attached_own(&page.session, attached.waiting_for_debugger, step);
         } else if self.state.target.is_none() && info.kind == "page" && info.opener_id.is_none() {
             // It may come before the answer that says which page is the task's.
             self.held.push(page);
@@ -76,9 +76,9 @@ impl Session {
     }
 
     /// The session that holds the page still is not the one to keep: it ends with the holding.
-    fn attached_own(&mut self, session: String, waiting: bool, step: &mut Step) {
+    fn attached_own(&mut self, session: &str, waiting: bool, step: &mut Step) {
         if !waiting {
-            self.take_page(&session, step);
+            self.take_page(session, step);
         } else if self.state.session.is_none() {
             self.attach(step);
         }
@@ -105,7 +105,7 @@ impl Session {
         });
         for page in std::mem::take(&mut self.held) {
             if page.target == target {
-                self.attached_own(page.session, true, step);
+                self.attached_own(&page.session, true, step);
             } else {
                 self.let_run(&page, step);
             }
@@ -149,12 +149,19 @@ impl Session {
             self.state.contexts.clear();
             self.changed = true;
             self.prepared = false;
+            self.attaching = false;
             self.attach(step);
         }
     }
 
     fn attach(&mut self, step: &mut Step) {
-        if let Some(target) = self.state.target.clone().filter(|_| !self.state.closed) {
+        if let Some(target) = self
+            .state
+            .target
+            .clone()
+            .filter(|_| !self.state.closed && !self.attaching)
+        {
+            self.attaching = true;
             self.attach_to(&target, step);
         }
     }

@@ -56,7 +56,7 @@ fn the_replay_of_a_creation_is_understood_although_its_command_is_not_ours() {
     talk.attach("T", "A", None);
     talk.say(&json!({ "id": 4, "result": { "targetId": "T" } }));
     talk.attach_own("S");
-    assert_eq!(talk.sent_to("S")[..6], PREPARATION);
+    assert_eq!(talk.sent_to("S")[..5], PREPARATION);
     assert_eq!(
         talk.take_facts(),
         [
@@ -84,6 +84,8 @@ fn without_a_saved_state_the_token_alone_vouches() {
         "Target.attachedToTarget",
         &json!({ "sessionId": "S", "waitingForDebugger": false, "targetInfo": { "targetId": "T", "type": "page" } }),
     );
+    talk.attach_own("S");
+    talk.answer(INJECT, &json!({ "identifier": "1" }));
     talk.answer(
         "Page.getFrameTree",
         &json!({ "frameTree": { "frame": { "id": "T", "loaderId": "L", "url": URL } } }),

@@ -63,6 +63,7 @@ impl Talk {
         talk.attach("T", "A", None);
         talk.answer("Target.createTarget", &json!({ "targetId": "T" }));
         talk.attach_own("S");
+        talk.answer(INJECT, &json!({ "identifier": "1" }));
         talk.facts.clear();
         talk
     }
@@ -198,11 +199,12 @@ fn failed_with(net_error: &str) -> Fact {
     }
 }
 
-const PREPARATION: [&str; 6] = [
+const PREPARATION: [&str; 5] = [
     "Page.enable",
     "Network.enable",
     "Runtime.enable",
     "Runtime.addBinding",
     "Page.addScriptToEvaluateOnNewDocument",
-    "Runtime.runIfWaitingForDebugger",
 ];
+
+const INJECT: &str = "Page.addScriptToEvaluateOnNewDocument";
