@@ -315,6 +315,18 @@ pub(crate) async fn to_end(stream: &mut Streaming<v1::WatchJobResponse>) -> Vec<
     messages
 }
 
+/// Watches a job until it satisfies `wanted`, however many changes that takes.
+pub(crate) async fn job_when(client: &mut Client, task_id: &str, wanted: impl Fn(&v1::Job) -> bool) -> v1::Job {
+    let request = v1::WatchJobRequest { until: v1::watch_job_request::Until::ProcessExited.into(), ..watch(task_id) };
+    let mut stream = client.watch_job(request).await.unwrap().into_inner();
+    loop {
+        let job = next_job(&mut stream).await;
+        if wanted(&job) {
+            return job;
+        }
+    }
+}
+
 /// The job at its end.
 pub(crate) async fn ended(client: &mut Client, task_id: &str) -> v1::Job {
     let mut stream = client.watch_job(watch(task_id)).await.unwrap().into_inner();
