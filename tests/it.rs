@@ -5,6 +5,8 @@
 
 #[path = "it/browser.rs"]
 mod browser;
+#[path = "it/browser_windows.rs"]
+mod browser_windows;
 #[path = "it/callback.rs"]
 mod callback;
 #[path = "it/canary.rs"]

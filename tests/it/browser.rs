@@ -4,21 +4,13 @@ use comet_task_runner::browser::report::Refusal;
 use comet_task_runner::browser::{Browser, Fact, ReportStatus};
 use serde_json::{Value, json};
 
-use crate::display::Display;
 use crate::pages::Pages;
-use crate::pipe_browser::{Driven, TOKEN, chromium, has_program};
+use crate::pipe_browser::{Driven, TOKEN, chromium};
 
 /// Runs a test with a browser and a web server, or says that it cannot.
-fn with_browser(test: impl FnOnce(&Browser, &Pages)) {
+pub(crate) fn with_browser(test: impl FnOnce(&Browser, &Pages)) {
     if let Some(browser) = chromium() {
         test(&browser, &Pages::start());
-    }
-}
-
-/// Runs a test with a display as well.
-fn with_display(test: impl FnOnce(&Browser, &Pages, &Display)) {
-    if has_program("Xvfb") && has_program("openbox") && has_program("xdotool") {
-        with_browser(|browser, pages| test(browser, pages, &Display::start()));
     }
 }
 
@@ -33,7 +25,7 @@ fn is_committed(fact: &Fact) -> bool {
     matches!(fact, Fact::Committed { .. })
 }
 
-fn is_closed(fact: &Fact) -> bool {
+pub(crate) fn is_closed(fact: &Fact) -> bool {
     matches!(fact, Fact::PageClosed)
 }
 
@@ -435,94 +427,5 @@ fn a_sandboxed_document_is_of_no_origin_and_cannot_report() {
             matches!(facts.last(), Some(Fact::Sampled(sample)) if sample.title == "has undefined")
         );
         assert!(!facts.contains(&Fact::ReportRefused(Refusal::Origin)));
-    });
-}
-
-#[test]
-fn a_window_reports_and_closes_itself() {
-    with_display(|browser, pages, display| {
-        let url = pages.script("/task", "cometTask.done(history.length); window.close()");
-        let mut driven = Driven::windowed(browser, &url, &display.name);
-        assert_eq!(driven.report().0.result.as_deref(), Some("1"));
-        driven.until(is_closed);
-    });
-}
-
-#[test]
-fn a_person_closing_the_window_closes_the_page() {
-    with_display(|browser, pages, display| {
-        let url = pages.script("/task", "onload = () => cometTask.progress(1)");
-        let mut driven = Driven::windowed(browser, &url, &display.name);
-        driven.report();
-        let windows = display.run(
-            "xdotool",
-            &[
-                "search",
-                "--sync",
-                "--onlyvisible",
-                "--class",
-                "comet-task-it",
-            ],
-        );
-        let window = windows
-            .lines()
-            .next()
-            .expect("the window has the task's class");
-        display.run(
-            "xdotool",
-            &["windowactivate", "--sync", window, "key", "alt+F4"],
-        );
-        driven.until(is_closed);
-    });
-}
-
-#[test]
-fn a_windows_dialog_is_left_to_the_person() {
-    with_display(|browser, pages, display| {
-        let url = pages.script("/task", "cometTask.done(confirm('go on?'))");
-        let mut driven = Driven::windowed(browser, &url, &display.name);
-        let opened = |fact: &Fact| {
-            matches!(
-                fact,
-                Fact::DialogOpened {
-                    accepted: false,
-                    ..
-                }
-            )
-        };
-        driven.until(opened);
-        display.run(
-            "xdotool",
-            &[
-                "search",
-                "--sync",
-                "--onlyvisible",
-                "--class",
-                "comet-task-it",
-                "windowfocus",
-            ],
-        );
-        display.run("xdotool", &["key", "Return"]);
-        assert_eq!(driven.report().0.result.as_deref(), Some("true"));
-    });
-}
-
-#[test]
-fn a_windows_popup_runs_even_while_no_service_is_there() {
-    with_display(|browser, pages, display| {
-        pages.script("/popup", "opener.postMessage('ran')");
-        let script =
-            "onmessage = event => cometTask.done(event.data); onload = () => cometTask.progress(1)";
-        let mut driven = Driven::windowed(browser, &pages.script("/task", script), &display.name);
-        driven.report();
-        driven.click_for("open('/popup')");
-        let reported = driven.until_message(|message| message["method"] == "Runtime.bindingCalled");
-        assert!(
-            reported["params"]["payload"]
-                .as_str()
-                .unwrap()
-                .contains("ran"),
-            "{reported}"
-        );
     });
 }
