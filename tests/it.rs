@@ -5,6 +5,8 @@
 
 #[path = "it/browser.rs"]
 mod browser;
+#[path = "it/canary.rs"]
+mod canary;
 #[path = "it/cli/mod.rs"]
 mod cli;
 #[path = "it/conformance/mod.rs"]
@@ -15,34 +17,26 @@ mod demo;
 mod display;
 #[path = "it/execute.rs"]
 mod execute;
+#[path = "it/history.rs"]
+mod history;
 #[path = "it/ledger.rs"]
 mod ledger;
 #[path = "it/ledger_process.rs"]
 mod ledger_process;
 #[path = "it/lives.rs"]
 mod lives;
+#[path = "it/nothing_left.rs"]
+mod nothing_left;
 #[path = "it/pages.rs"]
 mod pages;
 #[path = "it/pipe_browser.rs"]
 mod pipe_browser;
 #[path = "it/process/mod.rs"]
 mod process;
-#[path = "it/readme.rs"]
-mod readme;
-#[path = "it/service.rs"]
-mod service;
-#[path = "it/stub.rs"]
-mod stub;
-#[path = "it/display.rs"]
-mod display;
-#[path = "it/history.rs"]
-mod history;
-#[path = "it/nothing_left.rs"]
-mod nothing_left;
-#[path = "it/pages.rs"]
-mod pages;
 #[path = "it/processes.rs"]
 mod processes;
+#[path = "it/readme.rs"]
+mod readme;
 #[path = "it/real.rs"]
 mod real;
 #[path = "it/real_ends.rs"]
@@ -51,7 +45,13 @@ mod real_ends;
 mod real_timeouts;
 #[path = "it/real_windows.rs"]
 mod real_windows;
-#[path = "it/canary.rs"]
-mod canary;
+#[path = "it/restart.rs"]
+mod restart;
+#[path = "it/restart_real.rs"]
+mod restart_real;
 #[path = "it/sandbox.rs"]
 mod sandbox;
+#[path = "it/service.rs"]
+mod service;
+#[path = "it/stub.rs"]
+mod stub;
