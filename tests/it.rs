@@ -49,6 +49,8 @@ mod real_windows;
 mod restart;
 #[path = "it/restart_real.rs"]
 mod restart_real;
+#[path = "it/restart_storm.rs"]
+mod restart_storm;
 #[path = "it/sandbox.rs"]
 mod sandbox;
 #[path = "it/service.rs"]
