@@ -55,6 +55,12 @@ mod real_timeouts;
 mod real_windows;
 #[path = "it/refusals.rs"]
 mod refusals;
+#[path = "it/restart.rs"]
+mod restart;
+#[path = "it/restart_real.rs"]
+mod restart_real;
+#[path = "it/restart_storm.rs"]
+mod restart_storm;
 #[path = "it/sandbox.rs"]
 mod sandbox;
 #[path = "it/service.rs"]
