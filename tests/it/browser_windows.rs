@@ -31,10 +31,7 @@ fn a_person_closing_the_window_closes_the_page() {
         let mut driven = Driven::windowed(browser, &url, &display.name);
         driven.report();
         let window = display.window("comet-task-it");
-        display.run(
-            "xdotool",
-            &["windowactivate", "--sync", &window, "key", "alt+F4"],
-        );
+        display.run("xdotool", &["windowactivate", "--sync", &window, "key", "alt+F4"]);
         driven.until(is_closed);
     });
 }
@@ -44,15 +41,7 @@ fn a_windows_dialog_is_left_to_the_person() {
     with_display(|browser, pages, display| {
         let url = pages.script("/task", "cometTask.done(confirm('go on?'))");
         let mut driven = Driven::windowed(browser, &url, &display.name);
-        let opened = |fact: &Fact| {
-            matches!(
-                fact,
-                Fact::DialogOpened {
-                    accepted: false,
-                    ..
-                }
-            )
-        };
+        let opened = |fact: &Fact| matches!(fact, Fact::DialogOpened { accepted: false, .. });
         driven.until(opened);
         let window = display.window("comet-task-it");
         display.run("xdotool", &["windowfocus", "--sync", &window]);
@@ -65,18 +54,11 @@ fn a_windows_dialog_is_left_to_the_person() {
 fn a_windows_popup_runs_even_while_no_service_is_there() {
     with_display(|browser, pages, display| {
         pages.script("/popup", "opener.postMessage('ran')");
-        let script =
-            "onmessage = event => cometTask.done(event.data); onload = () => cometTask.progress(1)";
+        let script = "onmessage = event => cometTask.done(event.data); onload = () => cometTask.progress(1)";
         let mut driven = Driven::windowed(browser, &pages.script("/task", script), &display.name);
         driven.report();
         driven.click_for("open('/popup')");
         let reported = driven.until_message(|message| message["method"] == "Runtime.bindingCalled");
-        assert!(
-            reported["params"]["payload"]
-                .as_str()
-                .unwrap()
-                .contains("ran"),
-            "{reported}"
-        );
+        assert!(reported["params"]["payload"].as_str().unwrap().contains("ran"), "{reported}");
     });
 }
