@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::{Exit, Problem, args::StateDir, signals::Signals};
 use crate::{
-    config::{DRAIN, PORT, QUEUE_MAX, Settings, WATCHERS_MAX},
+    config::{AWAY_MAX, DRAIN, PORT, QUEUE_MAX, Settings, WATCHERS_MAX},
     server,
 };
 
@@ -63,6 +63,7 @@ impl Serve {
             browsers: self.browsers,
             no_sandbox: self.no_sandbox,
             watchers_max: self.watchers,
+            away_max: AWAY_MAX,
             drain: DRAIN,
         })
     }

@@ -1,6 +1,9 @@
 //! Looks after one job: facts in from its shim, commands out to its browser, asks answered in between.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     Cancellation, Host, PageReport, Reported,
@@ -46,10 +49,16 @@ pub(super) struct Attendant {
     disarmed: bool,
     /// How far the stop had gone when the browser process ended.
     exit_step: StopStep,
+    /// When the shim last told of an end: it waits only so long to be heard.
+    end_told_at: Option<Instant>,
 }
 
 /// How many messages without meaning may stay unacknowledged: a restart hears them again, harmlessly.
 const UNACKNOWLEDGED_MAX: u64 = 64;
+/// How long a leaving service waits for the shim of a job that is over: it takes a profile's directory away meanwhile.
+const PART_MAX: Duration = Duration::from_secs(2);
+/// How long a shim waits for the end that it told to be acknowledged, before it writes it down.
+const SHIM_PATIENCE: Duration = Duration::from_millis(200);
 /// How long a browser has to close itself when asked over its pipe.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
 /// How long it then has before it is sent SIGTERM.
@@ -74,6 +83,7 @@ impl Attendant {
             stop_sent: None,
             disarmed: false,
             exit_step: StopStep::ByItself,
+            end_told_at: None,
             host,
             attended,
         })
@@ -142,26 +152,38 @@ impl Attendant {
 
     /// The last acknowledgement lets the shim clean up and leave; a named profile is free only then.
     async fn part(self: Box<Self>) {
+        let heard_in_time = self.shim.is_some() && self.end_told_at.is_some_and(|at| at.elapsed() < SHIM_PATIENCE / 2);
         let Self { host, attended, place, profile, shim, slot, .. } = *self;
         let task_id = attended.live.log.id();
         drop(slot);
         // Not to be asked any more: what comes now is recorded without an attendant.
         let presence = attended.withdraw();
         if let Some(mut shim) = shim {
+            let given_up = async {
+                host.leaving.cancelled().await;
+                tokio::time::sleep(PART_MAX).await;
+            };
             tokio::select! {
                 () = async { while shim.next().await.is_some() {} } => {}
-                () = host.leaving.cancelled() => return,
+                () = given_up => return,
             }
         }
-        let left_behind = place.job_dir().exists() || place.run_dir().exists();
-        if left_behind && let Err(error) = tokio::task::spawn_blocking(move || place.wipe()).await {
-            tracing::warn!(%task_id, %error, "the job's directories could not be removed");
+        // A shim that was heard in time has cleared up; one that was not, or that died, has left something.
+        if !heard_in_time {
+            match tokio::task::spawn_blocking(move || place.wipe()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%task_id, %error, "the job's files could not be removed"),
+                Err(error) => tracing::warn!(%task_id, %error, "the job's files could not be removed"),
+            }
         }
         drop((profile, presence));
     }
 
     /// One message of the shim: what it means is made durable before it is acknowledged.
     async fn hear(&mut self, Numbered { number, told }: Numbered) {
+        if matches!(told, Told::Refused(_) | Told::Exited(_) | Told::Empty(_)) {
+            self.end_told_at = Some(Instant::now());
+        }
         let weighty = match told {
             Told::Started(started) => {
                 let process = Process {
