@@ -26,6 +26,9 @@ use super::stub::stub_browser;
 /// Longest wait for anything that is said to happen at once: many times what a busy machine needs.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
+/// Longest wait for the end of a stream, heartbeats or not: a stream that never ends fails its test.
+pub(crate) const AT_LENGTH: Duration = Duration::from_secs(60);
+
 /// A client that shows its token.
 pub(crate) type Client = TaskRunnerClient<InterceptedService<Channel, Bearer>>;
 
@@ -276,12 +279,15 @@ pub(crate) async fn next_job(stream: &mut Streaming<v1::WatchJobResponse>) -> v1
     }
 }
 
-/// Follows a stream to its OK, and gives every message.
+/// Follows a stream to its OK, within [`AT_LENGTH`], and gives every message.
 pub(crate) async fn to_end(stream: &mut Streaming<v1::WatchJobResponse>) -> Vec<v1::WatchJobResponse> {
     let mut messages = Vec::new();
-    while let Some(message) = next(stream).await.unwrap() {
-        messages.push(message);
-    }
+    let reading = async {
+        while let Some(message) = stream.message().await.unwrap() {
+            messages.push(message);
+        }
+    };
+    tokio::time::timeout(AT_LENGTH, reading).await.expect("the stream comes to its end");
     messages
 }
 
@@ -289,12 +295,15 @@ pub(crate) async fn to_end(stream: &mut Streaming<v1::WatchJobResponse>) -> Vec<
 pub(crate) async fn job_when(client: &mut Client, task_id: &str, wanted: impl Fn(&v1::Job) -> bool) -> v1::Job {
     let request = v1::WatchJobRequest { until: v1::watch_job_request::Until::ProcessExited.into(), ..watch(task_id) };
     let mut stream = client.watch_job(request).await.unwrap().into_inner();
-    loop {
-        let job = next_job(&mut stream).await;
-        if wanted(&job) {
-            return job;
+    let waiting = async {
+        loop {
+            let job = next_job(&mut stream).await;
+            if wanted(&job) {
+                return job;
+            }
         }
-    }
+    };
+    tokio::time::timeout(AT_LENGTH, waiting).await.expect("the job becomes as wanted")
 }
 
 /// The job at its end.

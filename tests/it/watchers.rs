@@ -33,14 +33,7 @@ async fn a_thousand_changes_of_many_jobs_reach_every_watcher() {
     for _ in 0..JOBS {
         let task = begin(&mut client, "/exit/0").await;
         let mut stream = client.watch_job(watch(&task.task_id)).await.unwrap().into_inner();
-        watching.push(tokio::spawn(async move {
-            let mut messages = Vec::new();
-            // The whole queue lies before the last one, so that none can be told how soon it comes.
-            while let Some(message) = stream.message().await.unwrap() {
-                messages.push(message);
-            }
-            messages
-        }));
+        watching.push(tokio::spawn(async move { to_end(&mut stream).await }));
     }
     for blocker in blockers {
         client.cancel_job(cancel(&blocker)).await.unwrap();
