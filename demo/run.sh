@@ -2,6 +2,8 @@
 # Three tasks at once in a real browser, and how each ends: by its page's word, by its page's closing, by an address
 # that answers nobody. Ends with 0 when all three end as they should, and leaves nothing behind.
 set -euo pipefail
+# A process group for each background job, so that Ctrl-C reaches this script alone and it can end the rest in order.
+set -m
 cd "$(dirname "$0")/.."
 
 tests/install.sh browser
@@ -12,15 +14,40 @@ cargo build --quiet --locked --bin comet-task-runner --example demo_pages
 target=${CARGO_TARGET_DIR:-target}
 program=$target/debug/comet-task-runner
 
-work=$(mktemp -d)
+# Short, as the paths of sockets below it must be.
+work=$(mktemp -d /tmp/ctr-demo.XXXXXX)
 service=
+tasks=()
 finish() {
+    set +e
+    local task
+    # Cut short: each `run` cancels its task on this signal, and ends when nothing of it is left.
+    for task in "${tasks[@]}"; do
+        kill -INT -- "-$task" 2>/dev/null && wait "$task" 2>/dev/null
+    done
+    await_gone
     if [ -n "$service" ]; then
-        kill -TERM "$service" 2>/dev/null || true
-        wait "$service" 2>/dev/null || true
+        kill -TERM "$service" 2>/dev/null
+        wait "$service" 2>/dev/null
+    fi
+    if [ -n "${pages_PID:-}" ]; then
+        exec {pages[1]}>&-
+        wait "$pages_PID" 2>/dev/null
     fi
     rm -rf "$work"
 }
+
+# A task can be over before the last of its browser is gone. What a running browser needs lies in a directory that
+# goes with it, so an empty one says that nothing of it outlives the demo.
+await_gone() {
+    local tenth
+    for tenth in $(seq 100); do
+        compgen -G "$work/ctr-*/*" >/dev/null || return 0
+        sleep 0.1
+    done
+    echo "a browser does not leave: $work" >&2
+}
+
 trap finish EXIT
 trap 'exit 130' INT TERM
 
@@ -35,7 +62,7 @@ coproc pages { exec "$target/debug/examples/demo_pages" demo/pages; }
 read -r -u "${pages[0]}" pages_url refusing_url
 
 mkfifo "$work/said"
-"$program" serve --listen 127.0.0.1:0 --state-dir "$work/state" --slots 3 ${sandbox[@]+"${sandbox[@]}"} \
+COMET_TASK_RUNNER_RUN_DIR=$work "$program" serve --listen 127.0.0.1:0 --state-dir "$work/state" --slots 3 ${sandbox[@]+"${sandbox[@]}"} \
     >"$work/said" 2>"$work/log" &
 service=$!
 if ! read -r said <"$work/said"; then
@@ -60,11 +87,11 @@ task() {
     echo "$code" >"$work/$name.code"
 }
 
-task reports "$pages_url/reports.html" & tasks=$!
-task closes "$pages_url/closes.html" & tasks+=" $!"
-task refused "$refusing_url/" & tasks+=" $!"
-# shellcheck disable=SC2086
-wait $tasks
+task reports "$pages_url/reports.html" & tasks+=($!)
+task closes "$pages_url/closes.html" & tasks+=($!)
+task refused "$refusing_url/" & tasks+=($!)
+wait "${tasks[@]}"
+tasks=()
 
 # Compares a task's end with what it should be.
 wrong=0

@@ -3,24 +3,58 @@
 // The lint's own allowance for tests does not reach the functions that they share.
 #![allow(clippy::unwrap_used)]
 
+#[path = "it/browser.rs"]
+mod browser;
 #[path = "it/callback.rs"]
 mod callback;
+#[path = "it/canary.rs"]
+mod canary;
 #[path = "it/cancel.rs"]
 mod cancel;
-#[path = "it/conformance.rs"]
+#[path = "it/cli/mod.rs"]
+mod cli;
+#[path = "it/conformance/mod.rs"]
 mod conformance;
+#[path = "it/demo.rs"]
+mod demo;
+#[path = "it/display.rs"]
+mod display;
 #[path = "it/execute.rs"]
 mod execute;
 #[path = "it/guard.rs"]
 mod guard;
+#[path = "it/history.rs"]
+mod history;
 #[path = "it/ledger.rs"]
 mod ledger;
+#[path = "it/ledger_process.rs"]
+mod ledger_process;
 #[path = "it/lives.rs"]
 mod lives;
+#[path = "it/nothing_left.rs"]
+mod nothing_left;
+#[path = "it/pages.rs"]
+mod pages;
+#[path = "it/pipe_browser.rs"]
+mod pipe_browser;
 #[path = "it/process/mod.rs"]
 mod process;
+#[path = "it/processes.rs"]
+mod processes;
+#[path = "it/readme.rs"]
+mod readme;
+#[path = "it/real.rs"]
+mod real;
+#[path = "it/real_ends.rs"]
+mod real_ends;
+#[path = "it/real_timeouts.rs"]
+mod real_timeouts;
+#[path = "it/real_windows.rs"]
+mod real_windows;
 #[path = "it/refusals.rs"]
 mod refusals;
+#[path = "it/sandbox.rs"]
+mod sandbox;
 #[path = "it/service.rs"]
 mod service;
 #[path = "it/state.rs"]

@@ -222,7 +222,7 @@ mod tests {
             ),
             ("x".repeat(PAYLOAD_BYTES_MAX + 1), Refusal::TooLong),
         ] {
-            assert_eq!(check(&text, TOKEN), Err(refusal), "{:.80}", text);
+            assert_eq!(check(&text, TOKEN), Err(refusal), "{text:.80}");
         }
     }
 

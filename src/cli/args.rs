@@ -5,36 +5,30 @@ use std::{env, path::PathBuf};
 use clap::Args;
 
 use super::{Problem, connect::Target};
+use crate::server::{self, TOKEN_FILE};
 
 /// Names the state directory.
-const STATE_DIR: &str = "COMET_TASK_RUNNER_STATE_DIR";
+const STATE_DIR_ENV: &str = "COMET_TASK_RUNNER_STATE_DIR";
 /// Names the service.
-const SERVER: &str = "COMET_TASK_RUNNER_SERVER";
+const SERVER_ENV: &str = "COMET_TASK_RUNNER_SERVER";
 /// Names the file with its token.
-const TOKEN_FILE: &str = "COMET_TASK_RUNNER_TOKEN_FILE";
+const TOKEN_FILE_ENV: &str = "COMET_TASK_RUNNER_TOKEN_FILE";
 
 /// Which state directory.
 #[derive(Clone, Debug, Args)]
 pub(super) struct StateDir {
     /// Where the service keeps what it remembers [default: $XDG_STATE_HOME or ~/.local/state, /comet-task-runner]
-    #[arg(long, value_name = "DIR", env = STATE_DIR, hide_env_values = true)]
+    #[arg(long, value_name = "DIR", env = STATE_DIR_ENV, hide_env_values = true)]
     pub(super) state_dir: Option<PathBuf>,
 }
 
 impl StateDir {
     /// The directory that was named, or the default one.
     pub(super) fn path(&self) -> Result<PathBuf, Problem> {
-        if let Some(dir) = &self.state_dir {
-            return std::path::absolute(dir).map_err(|error| {
-                Problem::Usage(format!("--state-dir {} has no absolute path: {error}", dir.display()))
-            });
-        }
-        // The XDG rules: a relative path there is invalid and ignored.
-        let xdg = env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-        let home = || env::home_dir().filter(|path| path.is_absolute()).map(|home| home.join(".local/state"));
-        xdg.or_else(home)
-            .map(|base| base.join("comet-task-runner"))
-            .ok_or_else(|| Problem::Usage("there is no home directory; name a --state-dir".to_owned()))
+        let dir = self.state_dir.clone().or_else(server::default_state_dir);
+        let dir = dir.ok_or_else(|| Problem::Usage("there is no home directory; name a --state-dir".to_owned()))?;
+        std::path::absolute(&dir)
+            .map_err(|error| Problem::Usage(format!("the state directory {} is no path: {error}", dir.display())))
     }
 }
 
@@ -44,10 +38,10 @@ pub(super) struct Reach {
     #[command(flatten)]
     state_dir: StateDir,
     /// The service's address, such as http://127.0.0.1:50051, instead of the one on the state directory
-    #[arg(long, value_name = "URL", env = SERVER, hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = SERVER_ENV, hide_env_values = true)]
     server: Option<String>,
     /// The file with the token of --server [default: `token` in the state directory]
-    #[arg(long, value_name = "FILE", env = TOKEN_FILE, hide_env_values = true)]
+    #[arg(long, value_name = "FILE", env = TOKEN_FILE_ENV, hide_env_values = true)]
     token_file: Option<PathBuf>,
 }
 
@@ -58,7 +52,7 @@ impl Reach {
         match &self.server {
             Some(server) if !self.only_the_directory_is_a_flag() => Ok(Target::At {
                 server: server.clone(),
-                token_file: self.token_file.clone().unwrap_or_else(|| state_dir.join("token")),
+                token_file: self.token_file.clone().unwrap_or_else(|| state_dir.join(TOKEN_FILE)),
             }),
             Some(_) | None => Ok(Target::On(state_dir)),
         }
@@ -73,9 +67,9 @@ impl Reach {
     }
 
     fn only_the_directory_is_a_flag(&self) -> bool {
-        let server_by_environment = self.server.as_ref().map(Into::into) == env::var_os(SERVER);
+        let server_by_environment = self.server.as_ref().map(Into::into) == env::var_os(SERVER_ENV);
         let directory_by_flag =
-            self.state_dir.state_dir.as_ref().is_some_and(|dir| Some(dir.into()) != env::var_os(STATE_DIR));
+            self.state_dir.state_dir.as_ref().is_some_and(|dir| Some(dir.into()) != env::var_os(STATE_DIR_ENV));
         server_by_environment && directory_by_flag
     }
 }

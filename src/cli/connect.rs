@@ -15,7 +15,10 @@ use tonic::{
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use super::Problem;
-use crate::api::v1::task_runner_client::TaskRunnerClient;
+use crate::{
+    api::v1::task_runner_client::TaskRunnerClient,
+    server::{ENDPOINT_FILE, TOKEN_FILE},
+};
 
 /// A client whose every call carries the token.
 pub(super) type Client = TaskRunnerClient<InterceptedService<Channel, Bearer>>;
@@ -69,7 +72,7 @@ impl Target {
     pub(super) fn token_file(&self) -> PathBuf {
         match self {
             Self::At { token_file, .. } => token_file.clone(),
-            Self::On(state_dir) => state_dir.join("token"),
+            Self::On(state_dir) => state_dir.join(TOKEN_FILE),
         }
     }
 
@@ -77,7 +80,7 @@ impl Target {
         match self {
             Self::At { server, .. } => Ok(server.clone()),
             Self::On(state_dir) => {
-                let file = state_dir.join("endpoint");
+                let file = state_dir.join(ENDPOINT_FILE);
                 let text = std::fs::read_to_string(&file).map_err(|error| match error.kind() {
                     io::ErrorKind::NotFound => Problem::NoService(format!(
                         "no service runs on {}; start one with `comet-task-runner serve`, or name one with --server",

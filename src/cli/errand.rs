@@ -12,8 +12,7 @@ use super::{
     watch::RetryFor,
 };
 use crate::api::v1::{
-    CancelJobRequest, ExecuteRequest, Job, WatchJobRequest, WatchJobResponse, watch_job_request::Until,
-    watch_job_response::Kind,
+    CancelJobRequest, ExecuteRequest, ExecuteResponse, WatchJobRequest, WatchJobResponse, watch_job_request::Until,
 };
 
 /// One task on its way.
@@ -34,7 +33,7 @@ pub(super) struct Errand<'a> {
 
 impl Errand<'_> {
     /// Has the task made. The request must carry a request_id, since it may have to be sent twice.
-    pub(super) async fn execute(&mut self, request: ExecuteRequest) -> Result<Job, Problem> {
+    pub(super) async fn execute(&mut self, request: ExecuteRequest) -> Result<ExecuteResponse, Problem> {
         let target = self.target.clone();
         let call = insist(&target, self.client.clone(), self.patience(), |mut client| {
             let request = request.clone();
@@ -43,10 +42,7 @@ impl Errand<'_> {
         tokio::pin!(call);
         loop {
             tokio::select! {
-                answer = &mut call => {
-                    let no_job = || Problem::NoService("the service answered without a job".to_owned());
-                    return answer?.job.ok_or_else(no_job);
-                }
+                answer = &mut call => return answer,
                 // Until the answer nobody knows what to cancel; the task is stopped as soon as it has a name.
                 _ = self.signals.next() => self.stops += 1,
             }
@@ -60,38 +56,41 @@ impl Errand<'_> {
         }
     }
 
-    /// Prints the job and every change after it, to the end of the task.
-    pub(super) async fn follow(&mut self, job: Job, printer: &Printer) -> Result<Exit, Problem> {
-        let first = WatchJobResponse {
-            kind: Kind::Snapshot.into(),
-            revision: job.revision,
-            job: Some(job.clone()),
-            ..WatchJobResponse::default()
+    /// Prints every change, from the first to the end of the task.
+    pub(super) async fn follow(&mut self, made: &ExecuteResponse, printer: &Printer) -> Result<Exit, Problem> {
+        let request = WatchJobRequest {
+            task_id: made.task_id.clone(),
+            resume_token: made.resume_token.clone(),
+            ..WatchJobRequest::default()
         };
-        print(printer, &first)?;
-        let job = self.attend(job, Until::TaskDone, |message| print(printer, message)).await?;
-        Ok(Exit::of(&job))
+        let print = |message: &WatchJobResponse| {
+            printer.print("WatchJobResponse", message, || message.job.as_ref().map(change_line).unwrap_or_default())
+        };
+        self.attend(request, print).await
     }
 
     /// Waits until nothing of the task's browser is left; stops the task first when `stop` says so.
-    pub(super) async fn settle(&mut self, job: Job, stop: bool) -> Result<(), Problem> {
+    pub(super) async fn settle(&mut self, made: &ExecuteResponse, stop: bool) -> Result<(), Problem> {
         self.stops = if stop { self.stops.max(1) } else { 0 };
-        self.attend(job, Until::ProcessExited, |_| Ok(())).await?;
+        let request = WatchJobRequest {
+            task_id: made.task_id.clone(),
+            until: Until::ProcessExited.into(),
+            ..WatchJobRequest::default()
+        };
+        self.attend(request, |_| Ok(())).await?;
         Ok(())
     }
 
     async fn attend(
         &mut self,
-        job: Job,
-        until: Until,
+        request: WatchJobRequest,
         tell: impl Fn(&WatchJobResponse) -> Result<(), Problem>,
-    ) -> Result<Job, Problem> {
-        let request =
-            WatchJobRequest { task_id: job.task_id.clone(), until: until.into(), ..WatchJobRequest::default() };
-        let mut follow = Follow::new(self.target.clone(), self.client.clone(), request, self.patience()).after(&job);
+    ) -> Result<Exit, Problem> {
+        let task_id = request.task_id.clone();
+        let mut follow = Follow::new(self.target.clone(), self.client.clone(), request, self.patience());
         let mut wishes = JoinSet::new();
         if self.stops > 0 {
-            self.wish(&mut wishes, &job);
+            self.wish(&mut wishes, &task_id);
         }
         loop {
             tokio::select! {
@@ -101,19 +100,19 @@ impl Errand<'_> {
                 },
                 _ = self.signals.next() => {
                     self.stops += 1;
-                    self.wish(&mut wishes, &job);
+                    self.wish(&mut wishes, &task_id);
                 }
                 // A weaker wish that the stronger one cut short has nothing to say.
                 Some(ended) = wishes.join_next() => if let Ok(sent) = ended { sent? },
             }
         }
-        Ok(follow.job().cloned().unwrap_or(job))
+        Ok(follow.exit())
     }
 
     /// Sends the wish to stop, the stronger one in place of the weaker.
-    fn wish(&self, wishes: &mut JoinSet<Result<(), Problem>>, job: &Job) {
+    fn wish(&self, wishes: &mut JoinSet<Result<(), Problem>>, task_id: &str) {
         let (target, client, patience) = (self.target.clone(), self.client.clone(), self.patience());
-        let request = CancelJobRequest { task_id: job.task_id.clone(), termination_grace: None, force: self.stops > 1 };
+        let request = CancelJobRequest { task_id: task_id.to_owned(), termination_grace: None, force: self.stops > 1 };
         wishes.abort_all();
         wishes.spawn(async move {
             insist(&target, client, patience, |mut client| {
@@ -130,8 +129,4 @@ impl Errand<'_> {
     fn patience(&self) -> Patience {
         Patience::new(self.retry.retry_for)
     }
-}
-
-fn print(printer: &Printer, message: &WatchJobResponse) -> Result<(), Problem> {
-    printer.print("WatchJobResponse", message, || message.job.as_ref().map(change_line).unwrap_or_default())
 }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tonic::Streaming;
 
 use super::{
-    Problem,
+    Exit, Problem,
     connect::{Client, Target},
     patience::Patience,
 };
@@ -30,16 +30,9 @@ impl Follow {
         Self { target, patience, client: Some(client), stream: None, request, told: 0, job: None, over: false }
     }
 
-    /// Counts the changes up to this job's as told.
-    pub(super) fn after(mut self, job: &Job) -> Self {
-        self.told = job.revision;
-        self.job = Some(job.clone());
-        self
-    }
-
-    /// The job as last heard of.
-    pub(super) fn job(&self) -> Option<&Job> {
-        self.job.as_ref()
+    /// How the task lets its verb end, once there is no more to tell.
+    pub(super) fn exit(&self) -> Exit {
+        self.job.as_ref().map_or(Exit::Done, Exit::of)
     }
 
     /// The next message with news of the job; none after the last.
@@ -98,3 +91,6 @@ impl Follow {
         Some(message)
     }
 }
+
+#[cfg(test)]
+mod tests;

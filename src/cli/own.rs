@@ -1,8 +1,10 @@
 //! A service for one call: it lives in this process and leaves nothing behind.
 
 use std::{
+    fs::Permissions,
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
+    os::unix::fs::PermissionsExt,
     time::Duration,
 };
 
@@ -29,6 +31,7 @@ impl Own {
     pub(super) async fn start(browser: Option<String>, no_sandbox: bool) -> Result<Self, Problem> {
         let state_dir = tempfile::Builder::new()
             .prefix("comet-task-runner-")
+            .permissions(Permissions::from_mode(0o700))
             .tempdir()
             .map_err(|error| Problem::NoService(format!("no temporary directory can be made: {error}")))?;
         let settings = Settings {
@@ -51,7 +54,7 @@ impl Own {
         Target::On(self.state_dir.path().to_owned())
     }
 
-    /// Ends it and removes its directory.
+    /// Ends it and removes its directory. No task is live by now; what is left of a browser is waited for.
     pub(super) async fn stop(self) {
         // The task is over, and its browser is on its way out; its directory must not go before it.
         if timeout(IDLE_MAX, self.server.idle()).await.is_err() {

@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::Exit;
-use crate::server::StartError;
+use crate::server::{StartError, StateDirError};
 
 /// Why a verb could not be carried out.
 #[derive(Debug)]
@@ -54,9 +54,19 @@ impl Problem {
     /// A service that could not start: either what it was told is at fault, or the machine.
     pub(super) fn from_start(error: &StartError) -> Self {
         match error {
-            StartError::NotLoopback(_) | StartError::StateDir(_) | StartError::Listen(..) | StartError::Browser(..) => {
+            StartError::Listen(address, cause) if cause.kind() == io::ErrorKind::AddrInUse => Self::Usage(format!(
+                "port {} is in use; give another with --listen, or 0 to let the system choose",
+                address.port()
+            )),
+            StartError::NotLoopback(_) | StartError::Browser(..) | StartError::Listen(..) => {
                 Self::Usage(error.to_string())
             }
+            StartError::StateDir(cause) => match cause {
+                StateDirError::InUse(_) | StateDirError::Exposed(..) | StateDirError::NotASecret(_) => {
+                    Self::Usage(error.to_string())
+                }
+                StateDirError::Io(..) => Self::NoService(error.to_string()),
+            },
             StartError::Ledger(_) | StartError::Read(_) | StartError::RunDirs(_) | StartError::Launcher(_) => {
                 Self::NoService(error.to_string())
             }
@@ -102,17 +112,17 @@ fn refusal(status: &Status) -> String {
         let _ = write!(text, " ({reason})");
     }
     for violation in details.bad_request().map(|request| request.field_violations.as_slice()).unwrap_or_default() {
-        let _ = write!(text, "\n  {}: {}", violation.field, violation.description);
+        let line = format!("{}: {}", violation.field, violation.description);
+        // One field at fault is the whole message already.
+        if line != status.message() {
+            let _ = write!(text, "\n  {line}");
+        }
     }
     if let Some(delay) = details.retry_info().and_then(|retry| retry.retry_delay) {
         let _ = write!(text, "\n  try again in {delay:?}");
     }
-    match status.code() {
-        Code::Unauthenticated => {
-            text.push_str("\n  the token is not this service's; `token --path` says where it lies");
-        }
-        Code::Unimplemented => text.push_str("\n  the service is older than this program"),
-        _ => {}
+    if status.code() == Code::Unimplemented {
+        text.push_str("\n  the service is older than this program; restart it with this one");
     }
     text
 }
@@ -137,6 +147,14 @@ mod tests {
             "two fields are at fault (URL_INVALID)\n  url: scheme \"file\" is not allowed\n  timeouts.run: at most 366 days"
         );
         assert_eq!(problem.exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn one_field_at_fault_is_named_once() {
+        let mut details = ErrorDetails::with_error_info("URL_INVALID", "taskrunner.comet", []);
+        details.add_bad_request_violation("url", "is empty");
+        let problem = Problem::from(Status::with_error_details(Code::InvalidArgument, "url: is empty", details));
+        assert_eq!(problem.text().unwrap(), "url: is empty (URL_INVALID)");
     }
 
     #[test]

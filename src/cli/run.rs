@@ -38,11 +38,9 @@ pub(super) struct Run {
     /// Count an HTTP status of 400 and above as a failure
     #[arg(long)]
     fail_on_http_error: bool,
-    /// An origin whose pages may report, beside none but the URL's own [repeatable]
+    /// An origin whose pages may report [default: the URL's own] [repeatable]
     #[arg(long = "callback-origin", value_name = "ORIGIN")]
     callback_origins: Vec<String>,
-    #[command(flatten)]
-    timeouts: TimeoutArgs,
     /// How long the browser may take to leave by itself [default: 5s]
     #[arg(long, value_name = "TIME", value_parser = span::parse)]
     grace: Option<Duration>,
@@ -64,6 +62,9 @@ pub(super) struct Run {
     reach: Reach,
     #[command(flatten)]
     format: Format,
+    // Last: its heading holds for all that follows.
+    #[command(flatten)]
+    timeouts: TimeoutArgs,
 }
 
 /// How long each stretch may take.
@@ -117,7 +118,7 @@ enum AfterFinish {
 
 impl Run {
     pub(super) async fn run(self) -> Result<Exit, Problem> {
-        let mut signals = Signals::listen()?;
+        let mut signals = Signals::for_call()?;
         let printer = Printer::new(self.format);
         let Some((target, client)) = self.running_service().await? else {
             return self.on_its_own(&mut signals, &printer).await;
@@ -126,9 +127,9 @@ impl Run {
             tracing::warn!("--no-sandbox is for a service of its own; the one that runs decides for itself");
         }
         let mut errand = Errand { target, client, retry: self.retry, signals: &mut signals, stops: 0, may_leave: true };
-        let job = errand.execute(self.request(self.after_finish)).await?;
-        self.say_task(&job.task_id);
-        errand.follow(job, &printer).await
+        let made = errand.execute(self.request(self.after_finish)).await?;
+        self.say_task(&made.task_id);
+        errand.follow(&made, &printer).await
     }
 
     /// The service that is meant, if it answers; none when the call should start one.
@@ -171,10 +172,10 @@ impl Run {
     async fn to_the_last(&self, target: Target, signals: &mut Signals, printer: &Printer) -> Result<Exit, Problem> {
         let client = target.connect().await?;
         let mut errand = Errand { target, client, retry: self.retry, signals, stops: 0, may_leave: false };
-        let job = errand.execute(self.request(Some(AfterFinish::Close))).await?;
-        self.say_task(&job.task_id);
-        let exit = errand.follow(job.clone(), printer).await;
-        errand.settle(job, exit.is_err()).await?;
+        let made = errand.execute(self.request(Some(AfterFinish::Close))).await?;
+        self.say_task(&made.task_id);
+        let exit = errand.follow(&made, printer).await;
+        errand.settle(&made, exit.is_err()).await?;
         exit
     }
 

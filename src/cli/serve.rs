@@ -41,7 +41,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<Exit, Problem> {
-        let mut signals = Signals::listen()?;
+        let mut signals = Signals::for_service()?;
         let server = server::start(self.settings()?).await.map_err(|error| Problem::from_start(&error))?;
         if let Err(problem) = say_address(server.address()) {
             server.stop().await;
@@ -55,12 +55,6 @@ impl Serve {
     }
 
     fn settings(self) -> Result<Settings, Problem> {
-        if !self.listen.ip().is_loopback() {
-            return Err(Problem::Usage(format!(
-                "--listen {} would be open to other machines; give a loopback address such as 127.0.0.1:{PORT}",
-                self.listen
-            )));
-        }
         Ok(Settings {
             listen: self.listen,
             state_dir: self.state_dir.path()?,

@@ -71,7 +71,6 @@ impl Watch {
             printer
                 .print("WatchJobResponse", &message, || message.job.as_ref().map(change_line).unwrap_or_default())?;
         }
-        // Behind the last change of a task there may be nothing left to tell, and then its outcome was told before.
-        Ok(follow.job().map_or(Exit::Done, Exit::of))
+        Ok(follow.exit())
     }
 }

@@ -311,9 +311,10 @@ impl Step<'_> {
             }),
             // Nothing that a lost job is told later can be trusted to be its own.
             Phase::Over if self.job.tree_lost => Applied::Unchanged,
+            // The tree may have been proven empty before its exit was learnt; that proof stays.
             Phase::Over => self.change(|job| {
                 job.exit = Some(exit);
-                job.tree_end = tree;
+                job.tree_end = job.tree_end.or(tree);
             }),
         }
     }
@@ -322,6 +323,7 @@ impl Step<'_> {
         match self.phase {
             Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
             Phase::Running | Phase::Stopping | Phase::Over if self.job.tree_end.is_some() => Applied::Unchanged,
+            // Its exit comes first, on the same ordered channel.
             Phase::Running => Applied::Refused(Refusal::NotLaunched),
             Phase::Stopping => self.change(|job| {
                 job.tree_end = Some(tree);

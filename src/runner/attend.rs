@@ -44,10 +44,10 @@ pub(super) fn begin(host: &Arc<Host>, log: Arc<JobLog>, turn: Turn) {
     host.tasks.spawn(attend(attendant, turn));
 }
 
-async fn attend(mut attendant: Attendant, turn: Turn) {
+async fn attend(mut attendant: Box<Attendant>, turn: Turn) {
     let (grant, shim) = match turn {
         Turn::Now { grant, shim } => (grant, shim),
-        Turn::Later(ticket) => match queue(&mut attendant, ticket).await {
+        Turn::Later(ticket) => match Box::pin(queue(&mut attendant, ticket)).await {
             Stay::Going(grant) => {
                 let shim = prepare(&attendant.host, attendant.id());
                 (grant, shim)
@@ -56,7 +56,7 @@ async fn attend(mut attendant: Attendant, turn: Turn) {
         },
     };
     attendant.hold(grant);
-    if let Stay::Going(shim) = launch(&mut attendant, shim).await {
+    if let Stay::Going(shim) = Box::pin(launch(&mut attendant, shim)).await {
         attendant.take_up(shim);
         attendant.run().await;
     }

@@ -56,9 +56,10 @@ const CLOSE_MAX: Duration = Duration::from_secs(1);
 const PIPE_END_MAX: Duration = Duration::from_secs(1);
 
 impl Attendant {
-    pub(super) fn new(host: Arc<Host>, attended: Attended) -> Self {
+    /// Boxed, since it is handed on from one part of a job's life to the next.
+    pub(super) fn new(host: Arc<Host>, attended: Attended) -> Box<Self> {
         let job = attended.live.log.latest();
-        Self {
+        Box::new(Self {
             place: host.dirs.place(&job.id.to_string()),
             grace: job.spec.grace,
             dequeued_at: boot_now(),
@@ -75,7 +76,7 @@ impl Attendant {
             exit_step: StopStep::ByItself,
             host,
             attended,
-        }
+        })
     }
 
     pub(super) fn job(&self) -> Arc<Job> {
@@ -101,9 +102,11 @@ impl Attendant {
     }
 
     /// Until nothing more can happen to the job by itself, or the service leaves.
-    pub(super) async fn run(mut self) {
+    ///
+    /// What is done on waking is boxed, so that a job that waits, as most do most of the time, is small.
+    pub(super) async fn run(mut self: Box<Self>) {
         loop {
-            self.follow_up().await;
+            Box::pin(self.follow_up()).await;
             let job = self.job();
             if job.is_settled() {
                 break;
@@ -112,12 +115,12 @@ impl Attendant {
             let Some(shim) = self.shim.as_mut() else { return };
             tokio::select! {
                 told = shim.next() => match told {
-                    Some(numbered) => self.hear(numbered).await,
-                    None => self.shim_gone().await,
+                    Some(numbered) => Box::pin(self.hear(numbered)).await,
+                    None => Box::pin(self.shim_gone()).await,
                 },
-                Some(ask) = self.attended.asked.recv() => self.answer(ask).await,
+                Some(ask) = self.attended.asked.recv() => Box::pin(self.answer(ask)).await,
                 timeout = Self::passing(deadline) => {
-                    self.record(Fact::DeadlinePassed { timeout, launched: true }).await;
+                    Box::pin(self.record(Fact::DeadlinePassed { timeout, launched: true })).await;
                 }
                 () = self.host.leaving.cancelled() => return,
             }
@@ -125,11 +128,11 @@ impl Attendant {
                 return;
             }
         }
-        self.part().await;
+        Box::pin(self.part()).await;
     }
 
     /// Hears again what a shim left in writing, then is done with it.
-    pub(super) async fn read_left(mut self) {
+    pub(super) async fn read_left(mut self: Box<Self>) {
         self.launched = true;
         self.shim_gone().await;
         if !self.host.leaving.is_cancelled() {
@@ -138,8 +141,8 @@ impl Attendant {
     }
 
     /// The last acknowledgement lets the shim clean up and leave; a named profile is free only then.
-    async fn part(self) {
-        let Self { host, attended, place, profile, shim, slot, .. } = self;
+    async fn part(self: Box<Self>) {
+        let Self { host, attended, place, profile, shim, slot, .. } = *self;
         let task_id = attended.live.log.id();
         drop(slot);
         // Not to be asked any more: what comes now is recorded without an attendant.
@@ -278,8 +281,8 @@ impl Attendant {
     }
 
     /// Answers somebody who asked about this job.
-    pub(super) async fn answer(&mut self, ask: Ask) {
-        match ask {
+    pub(super) async fn answer(&mut self, ask: Box<Ask>) {
+        match *ask {
             Ask::Cancel(cancellation, reply) => {
                 self.cancel(cancellation).await;
                 drop(reply.send(self.job()));

@@ -52,6 +52,8 @@ pub(crate) struct Options {
     pub(crate) env: Vec<(String, Option<String>)>,
     /// Without the stub browser, so that the machine's own are found first.
     pub(crate) real_browser: bool,
+    /// A program and its arguments that run the service, as `setpriv` does.
+    pub(crate) through: Vec<String>,
 }
 
 impl Options {
@@ -91,12 +93,21 @@ impl Service {
     pub(crate) fn start_with(options: Options) -> Self {
         let home = tempfile::Builder::new().prefix("ct").tempdir_in("/tmp").unwrap();
         fs::create_dir(home.path().join("r")).unwrap();
+        Self::start_in(home, options)
+    }
+
+    /// In a directory that the test has made ready, with an empty `r` in it.
+    pub(crate) fn start_in(home: tempfile::TempDir, options: Options) -> Self {
         let (child, address, stderr) = launch(&options, home.path());
         Self { options, child, stderr, address, home }
     }
 
     pub(crate) fn state_dir(&self) -> PathBuf {
         self.home.path().join("s")
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
     }
 
     pub(crate) fn run_base(&self) -> PathBuf {
@@ -168,19 +179,25 @@ impl Drop for Service {
         // Not asked to leave: whatever state a failed test left it in, it must end.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        for run in fs::read_dir(self.run_base()).unwrap().flatten() {
-            let name = run.file_name().into_string().unwrap();
-            let Some(ledger) = name.strip_prefix("ctr-") else { continue };
-            end_shims(&run.path());
-            let dirs = RunDirs::prepare_under(&self.run_base(), &self.state_dir(), ledger).unwrap();
-            for place in dirs.places().unwrap() {
-                let _ = place.wipe();
-            }
-            dirs.release();
-        }
+        end_all(&self.run_base(), &self.state_dir());
         if thread::panicking() {
             eprintln!("the service's log:\n{}", self.log());
         }
+    }
+}
+
+/// Ends every job that a service left below `run_base`, and removes what is left of it.
+pub(crate) fn end_all(run_base: &Path, state_dir: &Path) {
+    for run in fs::read_dir(run_base).unwrap().flatten() {
+        let name = run.file_name().into_string().unwrap();
+        let Some(ledger) = name.strip_prefix("ctr-") else { continue };
+        end_shims(&run.path());
+        // Refused where the service ran as another user: then its test has to end it well.
+        let Ok(dirs) = RunDirs::prepare_under(run_base, state_dir, ledger) else { continue };
+        for place in dirs.places().unwrap() {
+            let _ = place.wipe();
+        }
+        dirs.release();
     }
 }
 
@@ -208,7 +225,14 @@ fn find_number(value: &serde_json::Value, name: &str) -> Option<u64> {
 
 /// The arguments and environment that every test's service has.
 pub(crate) fn command(options: &Options, home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_comet-task-runner"));
+    let mut command = match options.through.split_first() {
+        None => Command::new(env!("CARGO_BIN_EXE_comet-task-runner")),
+        Some((program, args)) => {
+            let mut command = Command::new(program);
+            command.args(args).arg(env!("CARGO_BIN_EXE_comet-task-runner"));
+            command
+        }
+    };
     command.args(["serve", "--listen", "127.0.0.1:0", "--state-dir"]).arg(home.join("s"));
     if !options.real_browser {
         command.arg("--browser").arg(format!("stub={},exit-only", stub_browser().display()));

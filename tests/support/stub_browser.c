@@ -2,7 +2,7 @@
 //
 // The path of the last argument names the behaviour; without one, or with an unknown one, it exits with 64.
 //   /exit/N  /signal/N  /sleep  /ignore-term  /stop-self  /flood  /stderr?text=T
-//   /double-fork?file=F  /dump?file=F  /late-write?file=F
+//   /life?file=F&ms=N&code=C  /double-fork?file=F  /dump?file=F  /late-write?file=F
 //   with descriptors 3 and 4 open: /pipe-echo  /pipe-flood?n=N&size=S  /pipe-last-word?text=T  /pipe-ignore
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -69,6 +69,19 @@ static void sleep_on(void) {
   else
     for (;;) pause();
   _exit(0);
+}
+
+// Adds a line with its pid to the file, lives for N ms (for ever with 0), and exits with C.
+static void live(const char *url) {
+  int fd = open(query(url, "file"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (fd < 0) _exit(66);
+  char line[32];
+  write_all(fd, line, (size_t)snprintf(line, sizeof line, "%d\n", getpid()));
+  close(fd);
+  long ms = atol(query(url, "ms"));
+  if (ms == 0) sleep_on();
+  usleep((useconds_t)ms * 1000);
+  _exit(atoi(query(url, "code")));
 }
 
 static void dump(const char *file, char **argv) {
@@ -146,6 +159,7 @@ int main(int argc, char **argv) {
     for (;;) pause();
   }
   if (IS("/sleep")) sleep_on();
+  if (IS("/life")) live(url);
   if (IS("/ignore-term")) {
     signal(SIGTERM, SIG_IGN);
     for (;;) pause();

@@ -71,6 +71,8 @@ pub struct AnswerResult {
     pub target_id: Option<String>,
     /// Of `Target.getTargets`.
     pub target_infos: Option<Vec<TargetInfo>>,
+    /// Of `Target.getTargetInfo`.
+    pub target_info: Option<TargetInfo>,
     /// Of `Page.getFrameTree`.
     pub frame_tree: Option<FrameTree>,
 }
@@ -134,7 +136,7 @@ pub struct Detached {
     pub session_id: String,
 }
 
-/// `Target.targetInfoChanged`.
+/// `Target.targetInfoChanged` and `Target.targetCreated`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InfoChanged {

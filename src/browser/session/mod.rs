@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   open:    discover, auto-attach (pages wait), version, create the page at its URL
-//!   attached, ours, waiting:  listen, bind, inject, then let it run
-//!   attached, another page:   let it run
+//!   ours, waiting:  attach once more; listen, bind and inject there
+//!   injected:       end the auto-attach, which lets it run
+//!   another page:   let it run
 //!   resume:  the replay first, then getTargets: there = inject again, never created = create, gone = closed
 //! ```
 //!
@@ -72,15 +73,17 @@ enum Call {
     GetTargets,
     AttachToTarget,
     FrameTree,
-    /// Any command to the task's page.
+    TargetInfo,
+    /// A command that prepares the task's page.
     Prepare,
+    /// The last of them.
+    Inject,
 }
 
 /// A page that waits until it is known whether it is the task's.
 struct Held {
     target: String,
     session: String,
-    waiting: bool,
 }
 
 /// The conversation with one browser about one task's page.
@@ -96,6 +99,8 @@ pub struct Session {
     /// Whether an earlier service began this conversation.
     adopted: bool,
     prepared: bool,
+    /// Whether a session of its own was asked for and has not come yet.
+    attaching: bool,
     sample: PageSample,
 }
 
@@ -118,6 +123,7 @@ impl Session {
             contexts_known: true,
             adopted: false,
             prepared: false,
+            attaching: false,
             sample: PageSample::default(),
         }
     }
@@ -125,7 +131,8 @@ impl Session {
     /// The first commands to a fresh browser: all at once, because each round trip is felt.
     pub fn open(&mut self) -> Vec<Vec<u8>> {
         let mut step = Step::default();
-        self.watch_targets(&mut step, true);
+        self.discover(&mut step);
+        self.hold_new_pages(&mut step);
         self.call(
             &mut step,
             Call::GetVersion,
@@ -143,11 +150,11 @@ impl Session {
         self.contexts_known = saved.is_some();
         self.state = saved.unwrap_or_default();
         let mut step = Step::default();
-        // A page in a window runs already; one that was not yet attached has to wait for its script.
-        self.watch_targets(
-            &mut step,
-            self.plan.headless || self.state.session.is_none(),
-        );
+        self.discover(&mut step);
+        if self.state.session.is_none() {
+            // Else the page runs already, or is held by an earlier auto-attach that must not end too early.
+            self.hold_new_pages(&mut step);
+        }
         if !self.state.answered {
             self.call(
                 &mut step,
@@ -170,6 +177,14 @@ impl Session {
         message::command(self.ids.next_id(), None, "Browser.close", &json!({}))
     }
 
+    /// Asks what the page shows; none while there is no page. The browser tells of new addresses by itself, and the
+    /// title is asked for whenever a document has loaded; only titles that change later have to be asked for.
+    pub fn ask_sample(&mut self) -> Option<Vec<u8>> {
+        let mut step = Step::default();
+        self.ask_title(&mut step);
+        step.commands.pop()
+    }
+
     /// Takes one complete message, without its NUL. Messages may come twice; unknown ones are ignored.
     pub fn receive(&mut self, message: &[u8]) -> Step {
         let mut step = Step::default();
@@ -179,7 +194,7 @@ impl Session {
         match (head.id, head.method.as_deref()) {
             (Some(id), _) => self.take_answer(id, message, &mut step),
             (None, Some(method)) => {
-                self.take_event(method, head.session.as_deref(), message, &mut step)
+                self.take_event(method, head.session.as_deref(), message, &mut step);
             }
             (None, None) => {}
         }
@@ -213,46 +228,64 @@ impl Session {
         }
         match (call, answer.error) {
             (Some(Call::CreateTarget), Some(error)) => self.give_up_page(error.message, step),
-            (Some(Call::Prepare), Some(error)) if error.code == message::SESSION_NOT_FOUND => {
+            (Some(Call::Prepare | Call::Inject), Some(error))
+                if error.code == message::SESSION_NOT_FOUND =>
+            {
                 self.attach_again(step);
             }
+            // Refused for another reason, it is let go all the same: a page that stands still for ever helps nobody.
+            (Some(Call::Inject), _) => self.injected(step),
             (Some(Call::GetTargets), _) => {
-                self.take_stock(answer.result.target_infos.unwrap_or_default(), step);
+                if let Some(pages) = answer.result.target_infos {
+                    self.take_stock(&pages, step);
+                }
             }
             (Some(Call::FrameTree), _) => {
                 if let Some(tree) = answer.result.frame_tree {
                     self.judge_document(&tree.frame, step);
                 }
             }
+            (Some(Call::TargetInfo), _) => {
+                if let Some(info) = answer.result.target_info {
+                    self.sample(&info, step);
+                }
+            }
             // Without a call it answers an earlier service; only the creation of a page answers with a target.
             (Some(Call::CreateTarget) | None, None) => {
                 if let Some(target) = answer.result.target_id {
-                    self.own_target(target, step);
+                    self.own_target(&target, step);
                 }
             }
             (Some(Call::GetVersion | Call::AttachToTarget | Call::Prepare) | None, _) => {}
         }
     }
 
-    fn watch_targets(&mut self, step: &mut Step, pages_wait: bool) {
+    fn discover(&mut self, step: &mut Step) {
         self.send(
             step,
             None,
             "Target.setDiscoverTargets",
             &json!({ "discover": true, "filter": pages_only() }),
         );
-        self.auto_attach(step, pages_wait);
     }
 
-    fn auto_attach(&mut self, step: &mut Step, pages_wait: bool) {
+    fn hold_new_pages(&mut self, step: &mut Step) {
         let params = json!({
-            "autoAttach": true, "waitForDebuggerOnStart": pages_wait, "flatten": true, "filter": pages_only(),
+            "autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true, "filter": pages_only(),
         });
         self.send(step, None, "Target.setAutoAttach", &params);
     }
 
+    /// Lets the page run, and all later ones: a page that opens a popup must not stand still whenever no service is
+    /// there to let the popup go.
+    fn stop_holding_pages(&mut self, step: &mut Step) {
+        let params =
+            json!({ "autoAttach": false, "waitForDebuggerOnStart": false, "flatten": true });
+        self.send(step, None, "Target.setAutoAttach", &params);
+    }
+
     fn create_page(&mut self, step: &mut Step) {
-        // A page in no window has no person to see it; one in a window has a window of its own.
+        // Always said: with `false` a browser that has no window yet refuses ("no browser is open").
         let params = json!({ "url": self.plan.url, "newWindow": true });
         self.call(step, Call::CreateTarget, "Target.createTarget", &params);
     }

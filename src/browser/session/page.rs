@@ -1,6 +1,6 @@
 //! The task's page: prepared before it runs, then listened to.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::navigation::Outcome;
 use super::{Call, Session, Step};
@@ -19,48 +19,51 @@ impl Session {
             self.changed = true;
         }
         self.prepared = true;
+        self.attaching = false;
         let undecided = !self.state.navigation.is_decided();
         let script = json!({ "source": self.report_script(), "runImmediately": true });
-        self.call_page(step, Call::Prepare, session, "Page.enable", &json!({}));
+        let mut prepare =
+            |call, method, params: &Value| self.call_page(step, call, session, method, params);
+        prepare(Call::Prepare, "Page.enable", &json!({}));
         if undecided {
-            self.call_page(step, Call::Prepare, session, "Network.enable", &json!({}));
+            prepare(Call::Prepare, "Network.enable", &json!({}));
         }
         // Contexts before the binding, so that no report comes from one that is not known.
-        self.call_page(step, Call::Prepare, session, "Runtime.enable", &json!({}));
-        self.call_page(
-            step,
+        prepare(Call::Prepare, "Runtime.enable", &json!({}));
+        prepare(
             Call::Prepare,
-            session,
             "Runtime.addBinding",
             &json!({ "name": BINDING }),
         );
-        self.call_page(
-            step,
-            Call::Prepare,
-            session,
+        prepare(
+            Call::Inject,
             "Page.addScriptToEvaluateOnNewDocument",
             &script,
         );
-        self.call_page(
+    }
+
+    /// Lets the page run once its script is in place. Only the answer proves that: measured, a page that is let go
+    /// in the same breath can be faster than its own preparation.
+    pub(super) fn injected(&mut self, step: &mut Step) {
+        let Some(session) = self.state.session.clone() else {
+            return;
+        };
+        self.send(
             step,
-            Call::Prepare,
-            session,
+            Some(&session),
             "Runtime.runIfWaitingForDebugger",
             &json!({}),
         );
-        if undecided && self.adopted {
+        self.stop_holding_pages(step);
+        if self.adopted && !self.state.navigation.is_decided() {
             // The document may long be there.
             self.call_page(
                 step,
                 Call::FrameTree,
-                session,
+                &session,
                 "Page.getFrameTree",
                 &json!({}),
             );
-        }
-        if !self.plan.headless {
-            // A window's later popups must not stand still whenever no service is there to let them go.
-            self.auto_attach(step, false);
         }
     }
 
@@ -94,9 +97,11 @@ impl Session {
                     self.judge_document(&navigated.frame, step);
                 }
             }
+            // Measured: a new title alone is not announced.
+            "Page.domContentEventFired" | "Page.loadEventFired" => self.ask_title(step),
             "Page.javascriptDialogClosed" => step.facts.push(Fact::DialogClosed),
             _ if !self.state.navigation.is_decided() => {
-                self.take_navigation_event(method, message, step)
+                self.take_navigation_event(method, message, step);
             }
             _ => {}
         }

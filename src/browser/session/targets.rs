@@ -17,6 +17,11 @@ impl Session {
                     self.attached(attached, step);
                 }
             }
+            "Target.targetCreated" => {
+                if let Some(created) = message::params::<message::InfoChanged>(message) {
+                    self.created(&created.target_info, step);
+                }
+            }
             "Target.detachedFromTarget" => {
                 if let Some(detached) = message::params::<message::Detached>(message) {
                     self.detached(&detached.session_id, step);
@@ -59,10 +64,9 @@ impl Session {
         let page = Held {
             target: info.target_id,
             session: attached.session_id,
-            waiting: attached.waiting_for_debugger,
         };
         if self.owns(&page.target) {
-            self.take_page(&page.session, step);
+            self.attached_own(&page.session, attached.waiting_for_debugger, step);
         } else if self.state.target.is_none() && info.kind == "page" && info.opener_id.is_none() {
             // It may come before the answer that says which page is the task's.
             self.held.push(page);
@@ -71,19 +75,37 @@ impl Session {
         }
     }
 
+    /// The session that holds the page still is not the one to keep: it ends with the holding.
+    fn attached_own(&mut self, session: &str, waiting: bool, step: &mut Step) {
+        if !waiting {
+            self.take_page(session, step);
+        } else if self.state.session.is_none() {
+            self.attach(step);
+        }
+    }
+
+    /// A new page of nobody. Without a person its dialogs have to be heard of: they would stop the task's page too
+    /// where both share a process.
+    fn created(&mut self, info: &TargetInfo, step: &mut Step) {
+        if self.plan.headless && self.prepared && info.kind == "page" && !self.owns(&info.target_id)
+        {
+            self.attach_to(&info.target_id, step);
+        }
+    }
+
     /// Learns which page is the task's, and lets go of those that were held because they might have been.
-    pub(super) fn own_target(&mut self, target: String, step: &mut Step) {
+    pub(super) fn own_target(&mut self, target: &str, step: &mut Step) {
         if self.state.target.is_some() {
             return;
         }
-        self.state.target = Some(target.clone());
+        self.state.target = Some(target.to_owned());
         self.changed = true;
         step.facts.push(Fact::Created {
-            target: target.clone(),
+            target: target.to_owned(),
         });
         for page in std::mem::take(&mut self.held) {
             if page.target == target {
-                self.take_page(&page.session, step);
+                self.attached_own(&page.session, true, step);
             } else {
                 self.let_run(&page, step);
             }
@@ -100,20 +122,18 @@ impl Session {
         }
     }
 
-    /// Lets a page of nobody go on. Without a person its dialogs have to be heard of: they would stop the task's
-    /// page too where both share a process.
+    /// Lets a page of nobody go on, and hears of its dialogs where no person does.
     fn let_run(&mut self, page: &Held, step: &mut Step) {
         if self.plan.headless {
             self.send(step, Some(&page.session), "Page.enable", &json!({}));
         }
-        if page.waiting {
-            self.send(
-                step,
-                Some(&page.session),
-                "Runtime.runIfWaitingForDebugger",
-                &json!({}),
-            );
-        }
+        // Whether or not it says that it waits: measured, a popup that does not say so can stop its opener.
+        self.send(
+            step,
+            Some(&page.session),
+            "Runtime.runIfWaitingForDebugger",
+            &json!({}),
+        );
     }
 
     fn detached(&mut self, session: &str, step: &mut Step) {
@@ -129,27 +149,38 @@ impl Session {
             self.state.contexts.clear();
             self.changed = true;
             self.prepared = false;
+            self.attaching = false;
             self.attach(step);
         }
     }
 
     fn attach(&mut self, step: &mut Step) {
-        if let Some(target) = self.state.target.clone().filter(|_| !self.state.closed) {
-            let params = json!({ "targetId": target, "flatten": true });
-            self.call(step, Call::AttachToTarget, "Target.attachToTarget", &params);
+        if let Some(target) = self
+            .state
+            .target
+            .clone()
+            .filter(|_| !self.state.closed && !self.attaching)
+        {
+            self.attaching = true;
+            self.attach_to(&target, step);
         }
     }
 
+    fn attach_to(&mut self, target: &str, step: &mut Step) {
+        let params = json!({ "targetId": target, "flatten": true });
+        self.call(step, Call::AttachToTarget, "Target.attachToTarget", &params);
+    }
+
     /// After an adoption and its replay: finds the task's page among those that are there.
-    pub(super) fn take_stock(&mut self, pages: Vec<TargetInfo>, step: &mut Step) {
+    pub(super) fn take_stock(&mut self, pages: &[TargetInfo], step: &mut Step) {
         if self.state.closed {
             return;
         }
         if self.state.target.is_none() {
-            let Some(page) = self.likely_page(&pages) else {
+            let Some(page) = self.likely_page(pages) else {
                 return self.create_page(step);
             };
-            self.own_target(page, step);
+            self.own_target(&page, step);
         }
         let Some(info) = pages.iter().find(|info| self.owns(&info.target_id)) else {
             return self.page_closed(step);
@@ -184,7 +215,14 @@ impl Session {
         }
     }
 
-    fn sample(&mut self, info: &TargetInfo, step: &mut Step) {
+    pub(super) fn ask_title(&mut self, step: &mut Step) {
+        if let Some(target) = self.state.target.clone().filter(|_| !self.state.closed) {
+            let params = json!({ "targetId": target });
+            self.call(step, Call::TargetInfo, "Target.getTargetInfo", &params);
+        }
+    }
+
+    pub(super) fn sample(&mut self, info: &TargetInfo, step: &mut Step) {
         if !self.owns(&info.target_id) {
             return;
         }

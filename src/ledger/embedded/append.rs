@@ -100,7 +100,7 @@ impl Work for AppendWork {
             Err(ReadError::Store(fault)) => return Err(fault),
             // This job's own trouble, not that of the others in the batch.
             Err(error @ (ReadError::Damaged(_) | ReadError::PositionForgotten(_) | ReadError::PositionAhead(_))) => {
-                Decision::Refused(Appended::Unknown(Fault::Failed(error.to_string())))
+                Decision::Refused(Appended::Unknown(error.into()))
             }
         };
         Ok(())
@@ -119,7 +119,7 @@ impl Work for AppendWork {
             match read::history(store, job.id, 0) {
                 Ok(history) => log.fill(history),
                 Err(error) => {
-                    self.decision = Decision::Refused(Appended::Unknown(Fault::Failed(error.to_string())));
+                    self.decision = Decision::Refused(Appended::Unknown(error.into()));
                     return;
                 }
             }
@@ -127,7 +127,7 @@ impl Work for AppendWork {
         self.decision = Decision::Shown(log);
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), Fault>) {
+    fn answer(self: Box<Self>, _store: &Connection, committed: Result<(), Fault>) {
         let appended = match (committed, self.decision) {
             (Err(fault), _) => Appended::Unknown(fault),
             (Ok(()), Decision::Shown(log)) => Appended::Committed(log),
@@ -139,34 +139,30 @@ impl Work for AppendWork {
     }
 }
 
-/// Looks for the change of an event, in turn with the appends.
+/// Looks for the change of an event, in turn with the appends but outside their transaction: it is true whatever
+/// became of that.
 pub(super) struct FindEventWork {
-    task: TaskId,
-    event: EventId,
-    found: Result<Option<Arc<Job>>, ReadError>,
-    answer: oneshot::Sender<Result<Option<Arc<Job>>, ReadError>>,
-}
-
-impl FindEventWork {
-    pub(super) fn new(
-        task: TaskId,
-        event: EventId,
-        answer: oneshot::Sender<Result<Option<Arc<Job>>, ReadError>>,
-    ) -> Self {
-        Self { task, event, found: Ok(None), answer }
-    }
+    pub(super) task: TaskId,
+    pub(super) event: EventId,
+    pub(super) answer: oneshot::Sender<Result<Option<Arc<Job>>, ReadError>>,
 }
 
 impl Work for FindEventWork {
-    fn decide(&mut self, batch: &mut Batch<'_>) -> Result<(), Fault> {
-        self.found = read::find_event(batch.store(), self.task, self.event);
+    fn decide(&mut self, _batch: &mut Batch<'_>) -> Result<(), Fault> {
         Ok(())
     }
 
     fn publish(&mut self, _store: &Connection, _shelf: &Arc<Shelf>) {}
 
-    fn answer(self: Box<Self>, committed: Result<(), Fault>) {
-        let _ = self.answer.send(committed.map_err(ReadError::Store).and(self.found));
+    fn answer(self: Box<Self>, store: &Connection, committed: Result<(), Fault>) {
+        let found = match committed {
+            // What is read now may be another after the next start.
+            Err(broken @ Fault::Broken(_)) => Err(broken.into()),
+            Ok(()) | Err(Fault::Full | Fault::Closed | Fault::Failed(_)) => {
+                read::find_event(store, self.task, self.event)
+            }
+        };
+        let _ = self.answer.send(found);
     }
 }
 

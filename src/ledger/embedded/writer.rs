@@ -22,8 +22,8 @@ pub(super) trait Work: Send {
     /// Shows what is now durable, before anybody is answered.
     fn publish(&mut self, store: &Connection, shelf: &Arc<Shelf>);
 
-    /// Tells who waits: what was decided, or the fault that undid it.
-    fn answer(self: Box<Self>, committed: Result<(), Fault>);
+    /// Tells who waits: what was decided, or the fault that undid it. The store is between two transactions.
+    fn answer(self: Box<Self>, store: &Connection, committed: Result<(), Fault>);
 }
 
 /// The transaction that a batch of work shares.
@@ -76,7 +76,7 @@ impl Writer {
         }
         let outcome = committed.map(|_position| ());
         for work in waiting.drain(..) {
-            work.answer(outcome.clone());
+            work.answer(&self.connection, outcome.clone());
         }
     }
 
