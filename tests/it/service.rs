@@ -148,7 +148,8 @@ impl Service {
         (self.child, self.address, self.stderr) = (child, address, stderr);
     }
 
-    /// Asks it to leave, and waits until it has.
+    /// Asks it to leave, and waits until it has. Blocks: a client must be able to answer from another thread, else the
+    /// service waits for it as long as it drains.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.signal(rustix::process::Signal::TERM);
         self.wait()
