@@ -294,7 +294,7 @@ async fn of_an_exit_and_a_report_at_once_one_decides_and_the_other_is_kept() {
         });
         let answer = page.callback(request).await.unwrap_or_else(|status| panic!("{:?}", read_refusal(&status)));
         // The report may have been first and its browser ended by the service already.
-        drop(exits.await.unwrap());
+        let _ = exits.await.unwrap();
         assert!(answer.into_inner().applied);
         let messages = to_end(&mut stream).await;
         let statuses: Vec<_> = messages.iter().filter_map(|message| Some(message.job.as_ref()?.status())).collect();
