@@ -295,10 +295,11 @@ fn comments_promise_nothing_and_do_not_chat() {
     catches(talk, "src/job/x.rs", "// TODO: later", "// Why it is so.");
 }
 
-/// Waits, under a deadline, for what has no event.
-const NAPPERS: [(&str, &str); 2] = [
+/// Those who wait for what has no event.
+const NAPPERS: [(&str, &str); 3] = [
     ("tests/it/service.rs", "`eventually`, for files and processes that others remove"),
     ("tests/it/real.rs", "the same for what follows a browser's exit"),
+    ("tests/it/restart_storm.rs", "the random moment of a kill, which is its very subject"),
 ];
 
 fn naps(source: &Source) -> Vec<String> {
