@@ -137,7 +137,7 @@ async fn with_the_api_token_an_unknown_task_is_not_found() {
     assert_eq!((refusal.code, refusal.reason.as_str()), (Code::NotFound, "TASK_NOT_FOUND"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_callback_token_lives_through_a_restart() {
     let mut service = Service::start();
     let mut client = service.client().await;

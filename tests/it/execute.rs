@@ -93,7 +93,7 @@ async fn fifty_equal_requests_at_once_make_one_job() {
     assert_eq!(jobs_made(&service), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_id_is_remembered_over_a_restart() {
     let mut service = Service::start();
     let mut client = service.client().await;

@@ -148,7 +148,8 @@ impl Service {
         (self.child, self.address, self.stderr) = (child, address, stderr);
     }
 
-    /// Asks it to leave, and waits until it has.
+    /// Asks it to leave, and waits until it has. Blocks: a client must be able to answer from another thread, else the
+    /// service waits for it as long as it drains.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.signal(rustix::process::Signal::TERM);
         self.wait()
@@ -319,12 +320,15 @@ pub(crate) async fn to_end(stream: &mut Streaming<v1::WatchJobResponse>) -> Vec<
 pub(crate) async fn job_when(client: &mut Client, task_id: &str, wanted: impl Fn(&v1::Job) -> bool) -> v1::Job {
     let request = v1::WatchJobRequest { until: v1::watch_job_request::Until::ProcessExited.into(), ..watch(task_id) };
     let mut stream = client.watch_job(request).await.unwrap().into_inner();
-    loop {
-        let job = next_job(&mut stream).await;
-        if wanted(&job) {
-            return job;
+    let waiting = async {
+        loop {
+            let job = next_job(&mut stream).await;
+            if wanted(&job) {
+                return job;
+            }
         }
-    }
+    };
+    tokio::time::timeout(AT_LENGTH, waiting).await.expect("the job becomes as wanted")
 }
 
 /// The job at its end.

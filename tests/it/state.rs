@@ -138,7 +138,7 @@ fn the_endpoint_is_there_while_the_service_takes_calls() {
     assert_eq!(fs::read_to_string(&endpoint).unwrap().trim_end(), service.address);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_ever_in_the_log() {
     let mut service = Service::start_with(Options::default().env("RUST_LOG", "debug"));
     let mut client = service.client().await;

@@ -176,7 +176,7 @@ async fn a_live_job_resumes_from_every_revision_and_goes_on() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_resume_token_lives_through_a_restart() {
     let mut service = one_slot();
     let mut client = service.client().await;
@@ -191,7 +191,7 @@ async fn a_resume_token_lives_through_a_restart() {
     assert!(!after[0].reset);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_running_job_is_resumed_over_a_restart_of_the_service() {
     let mut service = Service::start();
     let mut client = service.client().await;
@@ -242,7 +242,7 @@ async fn a_token_of_another_store_begins_anew_and_says_so() {
     assert_eq!((message.kind(), message.reset, message.revision), (Kind::Snapshot, true, 2));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_ahead_of_a_store_that_was_put_back_begins_anew_and_says_so() {
     let mut service = Service::start();
     let mut client = service.client().await;

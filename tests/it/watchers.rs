@@ -174,7 +174,7 @@ async fn watchers_beyond_the_limit_are_refused_until_one_leaves() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_leaves_tells_every_watcher_where_to_go_on() {
     let mut service = Service::start_with(Options::default().arg("--slots").arg("4"));
     let mut client = service.client().await;
