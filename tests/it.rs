@@ -5,6 +5,8 @@
 
 #[path = "it/browser.rs"]
 mod browser;
+#[path = "it/browser_windows.rs"]
+mod browser_windows;
 #[path = "it/callback.rs"]
 mod callback;
 #[path = "it/canary.rs"]
@@ -53,6 +55,12 @@ mod real_timeouts;
 mod real_windows;
 #[path = "it/refusals.rs"]
 mod refusals;
+#[path = "it/restart.rs"]
+mod restart;
+#[path = "it/restart_real.rs"]
+mod restart_real;
+#[path = "it/restart_storm.rs"]
+mod restart_storm;
 #[path = "it/sandbox.rs"]
 mod sandbox;
 #[path = "it/service.rs"]

@@ -42,10 +42,7 @@ impl Runner {
                 waiting.push(log);
             }
         }
-        // After the ones that run, so that they have their slots; oldest first, so that the queue is as it was.
-        for log in waiting {
-            self.host.enqueue(log);
-        }
+        // Before anything is started: a directory made meanwhile would be taken for a leftover.
         let dirs = self.host.dirs.clone();
         let swept = tokio::task::spawn_blocking(move || process::sweep(&dirs, |id| ours.contains(id))).await;
         match swept {
@@ -53,6 +50,10 @@ impl Runner {
             Ok(Ok(failures)) => warn!(failures, "some leftovers of earlier jobs could not be removed"),
             Ok(Err(error)) => warn!(%error, "leftovers of earlier jobs could not be looked for"),
             Err(error) => warn!(%error, "leftovers of earlier jobs could not be looked for"),
+        }
+        // After the ones that run, so that they have their slots; oldest first, so that the queue is as it was.
+        for log in waiting {
+            self.host.enqueue(log);
         }
         Ok(())
     }

@@ -144,9 +144,7 @@ fn foreign_descriptors(real: &Real, tree: &[u32], given: &Path) -> HashMap<u32, 
         // What has a number of its own: sockets and pipes, not /dev/null.
         .filter(|path| path.to_str().is_some_and(|text| text.starts_with("socket:") || text.starts_with("pipe:")))
         .collect();
-    let is_foreign = |path: &std::path::PathBuf| {
-        path == given || path.starts_with(&state) || of_service.contains(path)
-    };
+    let is_foreign = |path: &std::path::PathBuf| path == given || path.starts_with(&state) || of_service.contains(path);
     let found = tree.iter().map(|pid| (*pid, processes::descriptors(*pid).into_iter().filter(is_foreign).collect()));
     found.filter(|(_, paths): &(u32, Vec<_>)| !paths.is_empty()).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A display of a test's own; it ends when dropped.
 pub(crate) struct Display {
@@ -25,14 +26,32 @@ impl Display {
         // The number is written once the display takes connections.
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut number).unwrap();
         let name = format!(":{}", number.trim());
-        let manager = Command::new("openbox")
+        let mut manager = Command::new("openbox")
+            .args(["--startup", "echo started"])
             .env("DISPLAY", &name)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        let mut started = String::new();
+        // Windows that come before their manager are not given to the person's keys.
+        let mut output = BufReader::new(manager.stdout.take().unwrap());
+        output.read_line(&mut started).unwrap();
         Self { server, manager, name }
+    }
+
+    /// The window of a class, once it is shown.
+    pub(crate) fn window(&self, class: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < deadline {
+            // Waits by itself, but gives up when another window vanishes under its eyes: then it looks again.
+            let found = self.run("xdotool", &["search", "--sync", "--onlyvisible", "--class", class]);
+            if let Some(window) = found.lines().next() {
+                return window.to_owned();
+            }
+        }
+        panic!("no window of class {class} within a minute");
     }
 
     /// Runs a program on the display and gives its output.

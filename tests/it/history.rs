@@ -41,11 +41,10 @@ pub(crate) fn read(state_dir: &Path) -> Histories {
     let rows = query.query_map([], |row| {
         let task_id: [u8; 16] = row.get(0)?;
         let (revision, event, body): (i64, Vec<u8>, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
-        Ok((task_id, Entry {
-            revision: u64::try_from(revision).unwrap(),
-            event,
-            body: serde_json::from_str(&body).unwrap(),
-        }))
+        Ok((
+            task_id,
+            Entry { revision: u64::try_from(revision).unwrap(), event, body: serde_json::from_str(&body).unwrap() },
+        ))
     });
     let mut histories = Histories::new();
     for row in rows.unwrap() {

@@ -22,10 +22,6 @@ pub(crate) struct Tidy {
 }
 
 impl Tidy {
-    pub(crate) fn start() -> Self {
-        Self::start_with(Options::default())
-    }
-
     pub(crate) fn start_with(options: Options) -> Self {
         Self::watch(Service::start_with(options))
     }

@@ -57,10 +57,8 @@ async fn an_ordinary_users_pages_are_sandboxed_and_can_report() {
     when(&mut client, &begun.task_id, |job| load_state(job) == LoadState::Committed).await;
     assert_sandboxed(begun.process_id);
     pages.open_gate();
-    let request = v1::WatchJobRequest {
-        until: v1::watch_job_request::Until::ProcessExited.into(),
-        ..watch(&begun.task_id)
-    };
+    let request =
+        v1::WatchJobRequest { until: v1::watch_job_request::Until::ProcessExited.into(), ..watch(&begun.task_id) };
     let mut stream = client.watch_job(request).await.unwrap().into_inner();
     let messages = tokio::time::timeout(LONG, to_end(&mut stream)).await.expect("the job ends");
     let job = assert_told_well(&messages);

@@ -133,12 +133,7 @@ impl Session {
         let mut step = Step::default();
         self.discover(&mut step);
         self.hold_new_pages(&mut step);
-        self.call(
-            &mut step,
-            Call::GetVersion,
-            "Browser.getVersion",
-            &json!({}),
-        );
+        self.call(&mut step, Call::GetVersion, "Browser.getVersion", &json!({}));
         self.create_page(&mut step);
         step.commands
     }
@@ -156,19 +151,9 @@ impl Session {
             self.hold_new_pages(&mut step);
         }
         if !self.state.answered {
-            self.call(
-                &mut step,
-                Call::GetVersion,
-                "Browser.getVersion",
-                &json!({}),
-            );
+            self.call(&mut step, Call::GetVersion, "Browser.getVersion", &json!({}));
         }
-        self.call(
-            &mut step,
-            Call::GetTargets,
-            "Target.getTargets",
-            &json!({ "filter": pages_only() }),
-        );
+        self.call(&mut step, Call::GetTargets, "Target.getTargets", &json!({ "filter": pages_only() }));
         step.commands
     }
 
@@ -222,15 +207,11 @@ impl Session {
         {
             self.state.answered = true;
             self.changed = true;
-            step.facts.push(Fact::Answered {
-                product: bounded(product),
-            });
+            step.facts.push(Fact::Answered { product: bounded(product) });
         }
         match (call, answer.error) {
             (Some(Call::CreateTarget), Some(error)) => self.give_up_page(error.message, step),
-            (Some(Call::Prepare | Call::Inject), Some(error))
-                if error.code == message::SESSION_NOT_FOUND =>
-            {
+            (Some(Call::Prepare | Call::Inject), Some(error)) if error.code == message::SESSION_NOT_FOUND => {
                 self.attach_again(step);
             }
             // Refused for another reason, it is let go all the same: a page that stands still for ever helps nobody.
@@ -261,12 +242,7 @@ impl Session {
     }
 
     fn discover(&mut self, step: &mut Step) {
-        self.send(
-            step,
-            None,
-            "Target.setDiscoverTargets",
-            &json!({ "discover": true, "filter": pages_only() }),
-        );
+        self.send(step, None, "Target.setDiscoverTargets", &json!({ "discover": true, "filter": pages_only() }));
     }
 
     fn hold_new_pages(&mut self, step: &mut Step) {
@@ -279,8 +255,7 @@ impl Session {
     /// Lets the page run, and all later ones: a page that opens a popup must not stand still whenever no service is
     /// there to let the popup go.
     fn stop_holding_pages(&mut self, step: &mut Step) {
-        let params =
-            json!({ "autoAttach": false, "waitForDebuggerOnStart": false, "flatten": true });
+        let params = json!({ "autoAttach": false, "waitForDebuggerOnStart": false, "flatten": true });
         self.send(step, None, "Target.setAutoAttach", &params);
     }
 
@@ -295,28 +270,14 @@ impl Session {
         self.calls.insert(id, call);
     }
 
-    fn call_page(
-        &mut self,
-        step: &mut Step,
-        call: Call,
-        session: &str,
-        method: &str,
-        params: &Value,
-    ) {
+    fn call_page(&mut self, step: &mut Step, call: Call, session: &str, method: &str, params: &Value) {
         let id = self.send(step, Some(session), method, params);
         self.calls.insert(id, call);
     }
 
-    fn send(
-        &mut self,
-        step: &mut Step,
-        session: Option<&str>,
-        method: &str,
-        params: &Value,
-    ) -> u32 {
+    fn send(&mut self, step: &mut Step, session: Option<&str>, method: &str, params: &Value) -> u32 {
         let id = self.ids.next_id();
-        step.commands
-            .push(message::command(id, session, method, params));
+        step.commands.push(message::command(id, session, method, params));
         id
     }
 
