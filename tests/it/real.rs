@@ -163,7 +163,7 @@ impl Real {
     }
 
     fn has_directories(&self, task_id: &str) -> bool {
-        run_dir(&self.service, task_id).is_some() || self.service.state_dir().join("jobs").join(task_id).exists()
+        run_dir(&self.service, task_id).is_some() || !self.service.kept_files(task_id).is_empty()
     }
 
     pub(crate) async fn cancel(&mut self, task_id: &str) -> v1::Job {

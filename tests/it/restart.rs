@@ -334,8 +334,7 @@ async fn an_exit_while_no_service_is_there_is_told_with_its_code() {
     assert_eq!((job.status(), job.reason(), job.exit_code), (Status::Failed, Reason::ProcessFailed, Some(7)));
     // Its last traces go with the commit.
     eventually("that its directories are gone", || {
-        run_dir(&stubs.service, &begun.task_id).is_none()
-            && !stubs.service.state_dir().join("jobs").join(&begun.task_id).exists()
+        run_dir(&stubs.service, &begun.task_id).is_none() && stubs.service.kept_files(&begun.task_id).is_empty()
     });
     stubs.histories();
 }

@@ -110,6 +110,12 @@ impl Service {
         self.home.path()
     }
 
+    /// The files of a job that would outlive the machine.
+    pub(crate) fn kept_files(&self, task_id: &str) -> Vec<PathBuf> {
+        let kept = fs::read_dir(self.state_dir().join("jobs")).unwrap().flatten();
+        kept.filter(|file| file.file_name().to_string_lossy().starts_with(task_id)).map(|file| file.path()).collect()
+    }
+
     pub(crate) fn run_base(&self) -> PathBuf {
         self.home.path().join("r")
     }
