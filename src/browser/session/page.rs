@@ -48,8 +48,8 @@ impl Session {
             "Runtime.runIfWaitingForDebugger",
             &json!({}),
         );
-        if undecided && self.adopted {
-            // The document may long be there.
+        if undecided {
+            // Measured: the document may be there before the page can be listened to, and is then not announced.
             self.call_page(
                 step,
                 Call::FrameTree,

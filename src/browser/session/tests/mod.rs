@@ -198,11 +198,12 @@ fn failed_with(net_error: &str) -> Fact {
     }
 }
 
-const PREPARATION: [&str; 6] = [
+const PREPARATION: [&str; 7] = [
     "Page.enable",
     "Network.enable",
     "Runtime.enable",
     "Runtime.addBinding",
     "Page.addScriptToEvaluateOnNewDocument",
     "Runtime.runIfWaitingForDebugger",
+    "Page.getFrameTree",
 ];
