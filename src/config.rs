@@ -19,6 +19,8 @@ pub struct Settings {
     pub no_sandbox: bool,
     /// How many streams may watch at once.
     pub watchers_max: usize,
+    /// How long a browser may live on without a service.
+    pub away_max: Duration,
     /// How long a shutdown waits for streams to end.
     pub drain: Duration,
 }
@@ -27,6 +29,8 @@ pub struct Settings {
 pub const QUEUE_MAX: usize = 10_000;
 /// Default bound of the watchers: some 9 kB each.
 pub const WATCHERS_MAX: usize = 10_000;
+/// Default time without a service: a weekend would be too long to leave windows open, a night is not.
+pub const AWAY_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Default drain: long enough for a client to read one message, short enough for a supervisor's patience.
 pub const DRAIN: Duration = Duration::from_secs(10);
 /// The port when none is given.

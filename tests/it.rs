@@ -5,8 +5,14 @@
 
 #[path = "it/browser.rs"]
 mod browser;
+#[path = "it/browser_windows.rs"]
+mod browser_windows;
+#[path = "it/callback.rs"]
+mod callback;
 #[path = "it/canary.rs"]
 mod canary;
+#[path = "it/cancel.rs"]
+mod cancel;
 #[path = "it/cli/mod.rs"]
 mod cli;
 #[path = "it/conformance/mod.rs"]
@@ -17,6 +23,8 @@ mod demo;
 mod display;
 #[path = "it/execute.rs"]
 mod execute;
+#[path = "it/guard.rs"]
+mod guard;
 #[path = "it/history.rs"]
 mod history;
 #[path = "it/ledger.rs"]
@@ -45,6 +53,8 @@ mod real_ends;
 mod real_timeouts;
 #[path = "it/real_windows.rs"]
 mod real_windows;
+#[path = "it/refusals.rs"]
+mod refusals;
 #[path = "it/restart.rs"]
 mod restart;
 #[path = "it/restart_real.rs"]
@@ -55,5 +65,17 @@ mod restart_storm;
 mod sandbox;
 #[path = "it/service.rs"]
 mod service;
+#[path = "it/state.rs"]
+mod state;
 #[path = "it/stub.rs"]
 mod stub;
+#[path = "it/tidy.rs"]
+mod tidy;
+#[path = "it/timeouts.rs"]
+mod timeouts;
+#[path = "it/watch.rs"]
+mod watch;
+#[path = "it/watchers.rs"]
+mod watchers;
+#[path = "it/wire.rs"]
+mod wire;

@@ -6,9 +6,8 @@ use uuid::Uuid;
 
 use super::{status::Violation, v1};
 use crate::{
-    browser::name::check_name,
     job::{AfterFinish, Completion, Profile, ReportStatus, TaskId, TaskUrl, Timeouts, UrlError},
-    runner::{Cancellation, Mode, Order, PageReport},
+    runner::{self, Cancellation, Mode, Order, PageReport},
 };
 
 /// Default launch timeout: ten times a slow start on a busy machine.
@@ -217,10 +216,10 @@ fn profile_of(faults: &mut Faults, name: &str) -> Profile {
     if name.is_empty() {
         return Profile::Ephemeral;
     }
-    if let Err(error) = check_name(name) {
+    runner::profile(name).unwrap_or_else(|error| {
         faults.add("profile", "PROFILE_INVALID", error.to_string());
-    }
-    Profile::Named(name.to_owned())
+        Profile::Ephemeral
+    })
 }
 
 fn origins(faults: &mut Faults, origins: &[String]) -> Vec<String> {

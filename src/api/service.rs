@@ -26,7 +26,7 @@ pub(super) struct Service {
 
 impl Service {
     pub(super) fn new(runner: Runner, watchers_max: usize) -> Self {
-        Self { runner, watchers: Arc::new(Semaphore::new(watchers_max)), watchers_max }
+        Self { runner, watchers: Arc::new(Semaphore::new(watchers_max.min(Semaphore::MAX_PERMITS))), watchers_max }
     }
 
     /// A callback token opens its own task only; without one the caller must have shown the API token.

@@ -130,34 +130,21 @@ pub fn command(
     match (plan.browser.family, plan.browser.kind) {
         (Family::Firefox, _) => firefox(plan, &mut argv)?,
         (
-            Family::Comet
-            | Family::Chrome
-            | Family::Chromium
-            | Family::Edge
-            | Family::Brave
-            | Family::Other,
+            Family::Comet | Family::Chrome | Family::Chromium | Family::Edge | Family::Brave | Family::Other,
             Kind::Chromium,
         ) => {
             chromium(plan, &mut argv)?;
             argv.extend(["--remote-debugging-pipe", "--no-startup-window"].map(str::to_owned));
         }
         (
-            Family::Comet
-            | Family::Chrome
-            | Family::Chromium
-            | Family::Edge
-            | Family::Brave
-            | Family::Other,
+            Family::Comet | Family::Chrome | Family::Chromium | Family::Edge | Family::Brave | Family::Other,
             Kind::ExitOnly,
         ) => {
             chromium(plan, &mut argv)?;
             argv.extend(["--new-window".to_owned(), http_url(plan.url)?]);
         }
     }
-    Ok(Command {
-        argv,
-        env: allowed(environment),
-    })
+    Ok(Command { argv, env: allowed(environment) })
 }
 
 fn chromium(plan: &LaunchPlan<'_>, argv: &mut Vec<String>) -> Result<(), CommandError> {
@@ -199,9 +186,7 @@ pub fn window_class(task_id: &str) -> String {
 }
 
 fn text(path: &Path) -> Result<String, CommandError> {
-    path.to_str()
-        .map(str::to_owned)
-        .ok_or_else(|| CommandError::NotUtf8(path.to_owned()))
+    path.to_str().map(str::to_owned).ok_or_else(|| CommandError::NotUtf8(path.to_owned()))
 }
 
 fn http_url(url: &str) -> Result<String, CommandError> {
@@ -214,10 +199,7 @@ fn http_url(url: &str) -> Result<String, CommandError> {
 
 fn allowed(environment: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
     let may = |name: &str| ENV.contains(&name) || name.starts_with("LC_");
-    let mut env: Vec<_> = environment
-        .into_iter()
-        .filter(|(name, _)| may(name))
-        .collect();
+    let mut env: Vec<_> = environment.into_iter().filter(|(name, _)| may(name)).collect();
     env.sort();
     env
 }
@@ -230,13 +212,7 @@ mod tests {
 
     fn browser(family: Family, kind: Kind) -> Browser {
         let binary = PathBuf::from("/opt/b/chrome");
-        Browser {
-            name: family.name().to_owned(),
-            kind,
-            binary,
-            version: None,
-            family,
-        }
+        Browser { name: family.name().to_owned(), kind, binary, version: None, family }
     }
 
     fn plan<'a>(browser: &'a Browser, headless: bool) -> LaunchPlan<'a> {
@@ -285,34 +261,23 @@ mod tests {
     #[test]
     fn an_exit_only_browser_gets_its_url_last_and_no_pipe() {
         let browser = browser(Family::Other, Kind::ExitOnly);
-        let golden = format!(
-            "/opt/b/chrome --user-data-dir=/run/ctr-1/x/p {COMMON} --class=comet-task-0190 --new-window {URL}"
-        );
+        let golden =
+            format!("/opt/b/chrome --user-data-dir=/run/ctr-1/x/p {COMMON} --class=comet-task-0190 --new-window {URL}");
         assert_eq!(argv(&plan(&browser, false)).join(" "), golden);
     }
 
     #[test]
     fn firefox_gets_its_own_switches() {
         let browser = browser(Family::Firefox, Kind::ExitOnly);
-        let golden = format!(
-            "/opt/b/chrome --no-remote --new-instance --profile /run/ctr-1/x/p --headless {URL}"
-        );
+        let golden = format!("/opt/b/chrome --no-remote --new-instance --profile /run/ctr-1/x/p --headless {URL}");
         assert_eq!(argv(&plan(&browser, true)).join(" "), golden);
     }
 
     #[test]
     fn risky_switches_come_only_with_their_reason() {
         let edge = browser(Family::Edge, Kind::Chromium);
-        let given = argv(&LaunchPlan {
-            no_sandbox: true,
-            small_dev_shm: true,
-            ..plan(&edge, true)
-        });
-        let only = [
-            "--edge-skip-compat-layer-relaunch",
-            "--disable-dev-shm-usage",
-            "--no-sandbox",
-        ];
+        let given = argv(&LaunchPlan { no_sandbox: true, small_dev_shm: true, ..plan(&edge, true) });
+        let only = ["--edge-skip-compat-layer-relaunch", "--disable-dev-shm-usage", "--no-sandbox"];
         for switch in only {
             assert!(given.iter().any(|argument| argument == switch), "{switch}");
         }
@@ -327,34 +292,15 @@ mod tests {
     fn features_are_disabled_by_one_switch() {
         let browser = browser(Family::Edge, Kind::Chromium);
         let switches = argv(&plan(&browser, false));
-        assert_eq!(
-            switches
-                .iter()
-                .filter(|argument| argument.starts_with("--disable-features"))
-                .count(),
-            1
-        );
+        assert_eq!(switches.iter().filter(|argument| argument.starts_with("--disable-features")).count(), 1);
     }
 
     #[test]
     fn a_url_that_could_be_a_switch_is_refused() {
         for kind_of in [Family::Chrome, Family::Firefox] {
             let browser = browser(kind_of, Kind::ExitOnly);
-            for url in [
-                "--renderer-cmd-prefix=/tmp/x",
-                "-g",
-                "",
-                " http://x",
-                "file:///etc/passwd",
-                "httpx://",
-            ] {
-                let refused = command(
-                    &LaunchPlan {
-                        url,
-                        ..plan(&browser, false)
-                    },
-                    [],
-                );
+            for url in ["--renderer-cmd-prefix=/tmp/x", "-g", "", " http://x", "file:///etc/passwd", "httpx://"] {
+                let refused = command(&LaunchPlan { url, ..plan(&browser, false) }, []);
                 assert_eq!(refused, Err(CommandError::NotHttp(url.to_owned())));
             }
         }
@@ -363,22 +309,9 @@ mod tests {
     #[test]
     fn the_environment_is_an_allow_list() {
         let browser = browser(Family::Chrome, Kind::Chromium);
-        let given = [
-            "LC_ALL",
-            "DISPLAY",
-            "COMET_TOKEN",
-            "CHROMIUM_FLAGS",
-            "LD_PRELOAD",
-            "GTK_MODULES",
-            "TMPDIR",
-            "HOME",
-        ];
-        let env = command(
-            &plan(&browser, false),
-            given.map(|name| (name.to_owned(), "v".to_owned())),
-        )
-        .unwrap()
-        .env;
+        let given =
+            ["LC_ALL", "DISPLAY", "COMET_TOKEN", "CHROMIUM_FLAGS", "LD_PRELOAD", "GTK_MODULES", "TMPDIR", "HOME"];
+        let env = command(&plan(&browser, false), given.map(|name| (name.to_owned(), "v".to_owned()))).unwrap().env;
         let names: Vec<_> = env.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["DISPLAY", "HOME", "LC_ALL"]);
     }

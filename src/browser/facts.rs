@@ -87,10 +87,7 @@ mod tests {
     #[test]
     fn long_texts_are_cut_between_characters() {
         assert_eq!(bounded("é".repeat(TEXT_BYTES_MAX)).len(), TEXT_BYTES_MAX);
-        assert_eq!(
-            bounded(format!("x{}", "é".repeat(TEXT_BYTES_MAX))).len(),
-            TEXT_BYTES_MAX - 1
-        );
+        assert_eq!(bounded(format!("x{}", "é".repeat(TEXT_BYTES_MAX))).len(), TEXT_BYTES_MAX - 1);
         assert_eq!(bounded("short".to_owned()), "short");
     }
 }

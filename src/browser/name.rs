@@ -34,14 +34,7 @@ const WORDS: [(&str, Family); 7] = [
 
 impl Family {
     /// Every family that is looked for, in the order of preference.
-    pub const KNOWN: [Self; 6] = [
-        Self::Comet,
-        Self::Chrome,
-        Self::Chromium,
-        Self::Edge,
-        Self::Brave,
-        Self::Firefox,
-    ];
+    pub const KNOWN: [Self; 6] = [Self::Comet, Self::Chrome, Self::Chromium, Self::Edge, Self::Brave, Self::Firefox];
 
     /// The family's name as callers write it.
     #[must_use]
@@ -61,22 +54,14 @@ impl Family {
     #[must_use]
     pub fn of_file_name(file_name: &str) -> Self {
         let lower = file_name.to_ascii_lowercase();
-        WORDS
-            .iter()
-            .find(|(word, _)| lower.contains(word))
-            .map_or(Self::Other, |(_, family)| *family)
+        WORDS.iter().find(|(word, _)| lower.contains(word)).map_or(Self::Other, |(_, family)| *family)
     }
 
     /// Whether it speaks the debugging protocol over a pipe.
     #[must_use]
     pub fn has_pipe(self) -> bool {
         match self {
-            Self::Comet
-            | Self::Chrome
-            | Self::Chromium
-            | Self::Edge
-            | Self::Brave
-            | Self::Other => true,
+            Self::Comet | Self::Chrome | Self::Chromium | Self::Edge | Self::Brave | Self::Other => true,
             Self::Firefox => false,
         }
     }
@@ -111,15 +96,9 @@ pub enum NameError {
 /// Names the rule that is broken.
 pub fn check_name(name: &str) -> Result<(), NameError> {
     if name.is_empty() || name.len() > NAME_LEN_MAX {
-        return Err(NameError::Length(
-            name.chars().take(NAME_LEN_MAX).collect(),
-            name.len(),
-        ));
+        return Err(NameError::Length(name.chars().take(NAME_LEN_MAX).collect(), name.len()));
     }
-    if let Some(bad) = name
-        .chars()
-        .find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-'))
-    {
+    if let Some(bad) = name.chars().find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-')) {
         return Err(NameError::Character(name.to_owned(), bad));
     }
     match name.chars().next() {
@@ -159,21 +138,7 @@ mod tests {
         for good in ["a", "work", "mail.2", "a_b-c", "_x", &"a".repeat(40)] {
             assert_eq!(check_name(good), Ok(()), "{good}");
         }
-        for bad in [
-            "",
-            ".",
-            "..",
-            ".hidden",
-            "-x",
-            "a/b",
-            "a\\b",
-            "A",
-            "é",
-            "a b",
-            "a\0",
-            "a\n",
-            &"a".repeat(41),
-        ] {
+        for bad in ["", ".", "..", ".hidden", "-x", "a/b", "a\\b", "A", "é", "a b", "a\0", "a\n", &"a".repeat(41)] {
             assert!(check_name(bad).is_err(), "{bad:?}");
         }
     }

@@ -49,19 +49,13 @@ impl Profile {
     #[must_use]
     pub fn place(&self, run_dir: &Path, state_dir: &Path, browser: &str) -> ProfilePlace {
         match self {
-            Self::Ephemeral => ProfilePlace {
-                dir: run_dir.join("p"),
-                lock: None,
-            },
+            Self::Ephemeral => ProfilePlace { dir: run_dir.join("p"), lock: None },
             Self::Named(name) => {
                 let profiles = state_dir.join("profiles").join(browser);
                 // Beside the profile, never in it: browsers clean up files that they do not know. No profile is
                 // called so: a name cannot begin with a dot.
                 let lock = profiles.join(format!(".{}.lock", name.as_str()));
-                ProfilePlace {
-                    dir: profiles.join(name.as_str()),
-                    lock: Some(lock),
-                }
+                ProfilePlace { dir: profiles.join(name.as_str()), lock: Some(lock) }
             }
         }
     }
@@ -73,15 +67,8 @@ mod tests {
 
     #[test]
     fn an_ephemeral_profile_lives_in_the_run_directory_without_a_lock() {
-        let place =
-            Profile::Ephemeral.place(Path::new("/run/ctr-1/x"), Path::new("/state"), "chrome");
-        assert_eq!(
-            place,
-            ProfilePlace {
-                dir: PathBuf::from("/run/ctr-1/x/p"),
-                lock: None
-            }
-        );
+        let place = Profile::Ephemeral.place(Path::new("/run/ctr-1/x"), Path::new("/state"), "chrome");
+        assert_eq!(place, ProfilePlace { dir: PathBuf::from("/run/ctr-1/x/p"), lock: None });
     }
 
     #[test]
@@ -89,10 +76,7 @@ mod tests {
         let named = Profile::Named(ProfileName::parse("mail").unwrap());
         let place = named.place(Path::new("/run/x"), Path::new("/state"), "chrome");
         assert_eq!(place.dir, PathBuf::from("/state/profiles/chrome/mail"));
-        assert_eq!(
-            place.lock,
-            Some(PathBuf::from("/state/profiles/chrome/.mail.lock"))
-        );
+        assert_eq!(place.lock, Some(PathBuf::from("/state/profiles/chrome/.mail.lock")));
     }
 
     #[test]

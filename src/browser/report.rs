@@ -82,15 +82,8 @@ pub enum Refusal {
 pub fn script(token: &str, allowed_origins: &[String]) -> String {
     let token = json_text(token);
     let binding = json_text(BINDING);
-    let origins = allowed_origins
-        .iter()
-        .map(|origin| json_text(origin))
-        .collect::<Vec<_>>()
-        .join(",");
-    format!(
-        "{}({token},[{origins}],{binding},{RESULT_BYTES_MAX},{MESSAGE_BYTES_MAX});",
-        SCRIPT.trim_end()
-    )
+    let origins = allowed_origins.iter().map(|origin| json_text(origin)).collect::<Vec<_>>().join(",");
+    format!("{}({token},[{origins}],{binding},{RESULT_BYTES_MAX},{MESSAGE_BYTES_MAX});", SCRIPT.trim_end())
 }
 
 /// A JSON string, which is also a JavaScript string.
@@ -120,12 +113,8 @@ pub fn check(payload: &str, token: &str) -> Result<Report, Refusal> {
     if !bool::from(payload.token.as_bytes().ct_eq(token.as_bytes())) {
         return Err(Refusal::Token);
     }
-    let report = Report {
-        status: payload.status,
-        message: payload.message,
-        result: payload.result,
-        progress: payload.progress,
-    };
+    let report =
+        Report { status: payload.status, message: payload.message, result: payload.result, progress: payload.progress };
     report.check_bounds()?;
     Ok(report)
 }
@@ -141,9 +130,7 @@ impl Report {
         match &self.result {
             Some(result) if result.len() > RESULT_BYTES_MAX => Err(Refusal::ResultTooLong),
             // Ignored values are checked without recursion, however deep they are.
-            Some(result) if serde_json::from_str::<IgnoredAny>(result).is_err() => {
-                Err(Refusal::ResultNotJson)
-            }
+            Some(result) if serde_json::from_str::<IgnoredAny>(result).is_err() => Err(Refusal::ResultNotJson),
             Some(_) | None => Ok(()),
         }
     }
@@ -165,15 +152,8 @@ mod tests {
         let report = check(&payload(r#""status":"DONE","result":"{\"a\":1}""#), TOKEN).unwrap();
         assert_eq!(report.status, ReportStatus::Done);
         assert_eq!(report.result.as_deref(), Some(r#"{"a":1}"#));
-        let report = check(
-            &payload(r#""status":"RUNNING","progress":40,"message":"half""#),
-            TOKEN,
-        )
-        .unwrap();
-        assert_eq!(
-            (report.progress, report.message.as_str()),
-            (Some(40), "half")
-        );
+        let report = check(&payload(r#""status":"RUNNING","progress":40,"message":"half""#), TOKEN).unwrap();
+        assert_eq!((report.progress, report.message.as_str()), (Some(40), "half"));
     }
 
     #[test]
@@ -184,42 +164,15 @@ mod tests {
             (String::new(), Refusal::Malformed),
             ("null".to_owned(), Refusal::Malformed),
             (payload(r#""status":"LOST""#), Refusal::Malformed),
-            (
-                payload(r#""status":"RUNNING","progress":-1"#),
-                Refusal::Malformed,
-            ),
-            (
-                payload(r#""status":"RUNNING","progress":101"#),
-                Refusal::ProgressOutOfRange,
-            ),
-            (
-                r#"{"token":"other","status":"DONE"}"#.to_owned(),
-                Refusal::Token,
-            ),
+            (payload(r#""status":"RUNNING","progress":-1"#), Refusal::Malformed),
+            (payload(r#""status":"RUNNING","progress":101"#), Refusal::ProgressOutOfRange),
+            (r#"{"token":"other","status":"DONE"}"#.to_owned(), Refusal::Token),
             (r#"{"token":"","status":"DONE"}"#.to_owned(), Refusal::Token),
-            (
-                r#"{"token":"t0kenx","status":"DONE"}"#.to_owned(),
-                Refusal::Token,
-            ),
-            (
-                payload(r#""status":"DONE","result":"{""#),
-                Refusal::ResultNotJson,
-            ),
-            (
-                payload(&format!(r#""status":"DONE","result":"{deep}""#)),
-                Refusal::ResultNotJson,
-            ),
-            (
-                payload(&format!(r#""status":"DONE","result":"\"{long}\"""#)),
-                Refusal::ResultTooLong,
-            ),
-            (
-                payload(&format!(
-                    r#""status":"FAILED","message":"{}""#,
-                    &long[..=4096]
-                )),
-                Refusal::MessageTooLong,
-            ),
+            (r#"{"token":"t0kenx","status":"DONE"}"#.to_owned(), Refusal::Token),
+            (payload(r#""status":"DONE","result":"{""#), Refusal::ResultNotJson),
+            (payload(&format!(r#""status":"DONE","result":"{deep}""#)), Refusal::ResultNotJson),
+            (payload(&format!(r#""status":"DONE","result":"\"{long}\"""#)), Refusal::ResultTooLong),
+            (payload(&format!(r#""status":"FAILED","message":"{}""#, &long[..=4096])), Refusal::MessageTooLong),
             ("x".repeat(PAYLOAD_BYTES_MAX + 1), Refusal::TooLong),
         ] {
             assert_eq!(check(&text, TOKEN), Err(refusal), "{text:.80}");
@@ -230,30 +183,20 @@ mod tests {
     fn a_result_of_exactly_the_limit_passes_even_when_every_byte_is_escaped() {
         let result = format!("\"{}\"", r"\\".repeat((RESULT_BYTES_MAX - 2) / 2));
         assert_eq!(result.len(), RESULT_BYTES_MAX);
-        let text = payload(&format!(
-            r#""status":"DONE","result":{}"#,
-            json_text(&result)
-        ));
+        let text = payload(&format!(r#""status":"DONE","result":{}"#, json_text(&result)));
         assert_eq!(check(&text, TOKEN).unwrap().result, Some(result));
     }
 
     #[test]
     fn a_lone_surrogate_in_a_result_is_json_all_the_same() {
         let text = payload(r#""status":"DONE","result":"\"\\ud800\"""#);
-        assert_eq!(
-            check(&text, TOKEN).unwrap().result.as_deref(),
-            Some(r#""\ud800""#)
-        );
+        assert_eq!(check(&text, TOKEN).unwrap().result.as_deref(), Some(r#""\ud800""#));
     }
 
     #[test]
     fn the_script_quotes_what_it_is_given() {
         let text = script("a\"b", &["http://x\\".to_owned(), "https://y".to_owned()]);
-        assert!(
-            text.ends_with(
-                r#"})("a\"b",["http://x\\","https://y"],"__cometTaskReport",65536,4096);"#
-            )
-        );
+        assert!(text.ends_with(r#"})("a\"b",["http://x\\","https://y"],"__cometTaskReport",65536,4096);"#));
     }
 
     proptest! {

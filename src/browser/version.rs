@@ -20,17 +20,9 @@ pub fn installed(machine: &impl Machine, family: Family, binary: &Path) -> Optio
 fn packages(family: Family) -> &'static [&'static str] {
     match family {
         Family::Comet => &["comet", "comet-stable"],
-        Family::Chrome => &[
-            "google-chrome-stable",
-            "google-chrome-beta",
-            "google-chrome-unstable",
-        ],
+        Family::Chrome => &["google-chrome-stable", "google-chrome-beta", "google-chrome-unstable"],
         Family::Chromium => &["chromium", "chromium-browser"],
-        Family::Edge => &[
-            "microsoft-edge-stable",
-            "microsoft-edge-beta",
-            "microsoft-edge-dev",
-        ],
+        Family::Edge => &["microsoft-edge-stable", "microsoft-edge-beta", "microsoft-edge-dev"],
         Family::Brave => &["brave-browser", "brave-browser-beta"],
         Family::Firefox => &["firefox", "firefox-esr"],
         Family::Other => &[],
@@ -41,17 +33,12 @@ fn packages(family: Family) -> &'static [&'static str] {
 fn from_dpkg(machine: &impl Machine, family: Family, binary: &Path) -> Option<String> {
     let owner = packages(family).iter().find(|package| {
         let list = format!("/var/lib/dpkg/info/{package}.list");
-        text(machine, Path::new(&list))
-            .is_some_and(|list| list.lines().any(|line| Path::new(line) == binary))
+        text(machine, Path::new(&list)).is_some_and(|list| list.lines().any(|line| Path::new(line) == binary))
     })?;
     let status = text(machine, Path::new("/var/lib/dpkg/status"))?;
     let heading = format!("Package: {owner}");
-    let paragraph = status
-        .split("\n\n")
-        .find(|paragraph| paragraph.lines().next() == Some(&heading))?;
-    let version = paragraph
-        .lines()
-        .find_map(|line| line.strip_prefix("Version: "))?;
+    let paragraph = status.split("\n\n").find(|paragraph| paragraph.lines().next() == Some(&heading))?;
+    let version = paragraph.lines().find_map(|line| line.strip_prefix("Version: "))?;
     // "1:156.0.8078.79-1~deb12u1": an epoch before, the packager's revision behind.
     let upstream = version.split_once(':').map_or(version, |(_, rest)| rest);
     Some(upstream.split('-').next().unwrap_or(upstream).to_owned())
@@ -70,15 +57,9 @@ fn from_bundle(machine: &impl Machine, binary: &Path) -> Option<String> {
 fn from_directory(machine: &impl Machine, binary: &Path) -> Option<String> {
     // By hand, because a test on another system has to split at backslashes too.
     let (dir, _) = binary.to_str()?.rsplit_once(['\\', '/'])?;
-    let numbers = |name: &str| -> Option<Vec<u32>> {
-        name.split('.').map(|part| part.parse().ok()).collect()
-    };
+    let numbers = |name: &str| -> Option<Vec<u32>> { name.split('.').map(|part| part.parse().ok()).collect() };
     let names = machine.list(Path::new(dir)).into_iter();
-    let versions = names.filter_map(|name| {
-        numbers(&name)
-            .filter(|parts| parts.len() == 4)
-            .map(|parts| (parts, name))
-    });
+    let versions = names.filter_map(|name| numbers(&name).filter(|parts| parts.len() == 4).map(|parts| (parts, name)));
     versions.max().map(|(_, name)| name)
 }
 
@@ -102,10 +83,7 @@ mod tests {
                  Version: 1:156.0.8078.79-1~deb12u1\n\nPackage: zsh\nVersion: 5\n",
             );
         let version = |path| installed(&machine, Family::Chromium, Path::new(path));
-        assert_eq!(
-            version("/usr/lib/chromium/chromium").as_deref(),
-            Some("156.0.8078.79")
-        );
+        assert_eq!(version("/usr/lib/chromium/chromium").as_deref(), Some("156.0.8078.79"));
         assert_eq!(version("/home/me/chromium/chromium"), None);
     }
 
@@ -116,10 +94,7 @@ mod tests {
             "<dict><key>CFBundleShortVersionString</key>\n\t<string>145.1.2.3</string></dict>",
         );
         let binary = Path::new("/Applications/Comet.app/Contents/MacOS/Comet");
-        assert_eq!(
-            installed(&machine, Family::Comet, binary).as_deref(),
-            Some("145.1.2.3")
-        );
+        assert_eq!(installed(&machine, Family::Comet, binary).as_deref(), Some("145.1.2.3"));
     }
 
     #[test]
@@ -129,9 +104,6 @@ mod tests {
             .with_file(r"C:\C\Application\100.0.1.2\x.dll", "")
             .with_file(r"C:\C\Application\SetupMetrics\x", "");
         let binary = Path::new(r"C:\C\Application\comet.exe");
-        assert_eq!(
-            installed(&machine, Family::Comet, binary).as_deref(),
-            Some("100.0.1.2")
-        );
+        assert_eq!(installed(&machine, Family::Comet, binary).as_deref(), Some("100.0.1.2"));
     }
 }

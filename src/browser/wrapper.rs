@@ -28,9 +28,7 @@ pub enum Unresolved {
     #[error("it is not a program of this system")]
     NotAProgram,
     /// Snap and Flatpak keep a browser away from the run directory and the pipe.
-    #[error(
-        "it is started through {0}, which hides the files and the pipe of the service; install a native package"
-    )]
+    #[error("it is started through {0}, which hides the files and the pipe of the service; install a native package")]
     Confined(String),
 }
 
@@ -50,11 +48,7 @@ const CONFINERS: [&str; 2] = ["snap", "flatpak"];
 pub fn resolve(machine: &impl Machine, path: &Path) -> Result<PathBuf, Unresolved> {
     let mut path = machine.canonical(path).ok_or(Unresolved::Missing)?;
     for _ in 0..DEPTH_MAX {
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if CONFINERS.contains(&name.as_str()) {
             return Err(Unresolved::Confined(name));
         }
@@ -64,16 +58,10 @@ pub fn resolve(machine: &impl Machine, path: &Path) -> Result<PathBuf, Unresolve
         if !machine.is_executable(&path) {
             return Err(Unresolved::NotExecutable);
         }
-        let head = machine
-            .read(&path, SCRIPT_BYTES_MAX)
-            .ok_or(Unresolved::NotExecutable)?;
+        let head = machine.read(&path, SCRIPT_BYTES_MAX).ok_or(Unresolved::NotExecutable)?;
         if !head.starts_with(b"#!") {
             let foreign = machine.os() == Os::Linux && !head.starts_with(b"\x7fELF");
-            return if foreign {
-                Err(Unresolved::NotAProgram)
-            } else {
-                Ok(path)
-            };
+            return if foreign { Err(Unresolved::NotAProgram) } else { Ok(path) };
         }
         path = started_by(machine, &path, &String::from_utf8_lossy(&head))?;
     }
@@ -82,17 +70,9 @@ pub fn resolve(machine: &impl Machine, path: &Path) -> Result<PathBuf, Unresolve
 
 /// What a script executes in the end.
 fn started_by(machine: &impl Machine, script: &Path, text: &str) -> Result<PathBuf, Unresolved> {
-    let mut shell = Shell {
-        machine,
-        script,
-        variables: HashMap::new(),
-    };
+    let mut shell = Shell { machine, script, variables: HashMap::new() };
     let mut started = None;
-    for line in text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.starts_with('#'))
-    {
+    for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
         if let Some(rest) = line.strip_prefix("exec ") {
             // The last one: earlier ones redirect, or serve a debugger.
             started = shell.program(rest).or(started);
@@ -102,22 +82,13 @@ fn started_by(machine: &impl Machine, script: &Path, text: &str) -> Result<PathB
     }
     let program = started.ok_or(Unresolved::Script)?;
     let path = machine.canonical(&program).ok_or(Unresolved::Script)?;
-    if is_plausible(script, &program) {
-        Ok(path)
-    } else {
-        Err(Unresolved::Script)
-    }
+    if is_plausible(script, &program) { Ok(path) } else { Err(Unresolved::Script) }
 }
 
 /// A script starts its browser if the program is called like one or like the script, or is a known box; anything
 /// else (`env`, `bash`, `nice`) would need its arguments to be understood as well.
 fn is_plausible(script: &Path, program: &Path) -> bool {
-    let name = |path: &Path| {
-        path.file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .to_lowercase()
-    };
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let (script, program) = (name(script), name(program));
     let stem = script.split(['-', '.']).next().unwrap_or_default();
     CONFINERS.contains(&program.as_str())
@@ -137,11 +108,7 @@ impl<M: Machine> Shell<'_, M> {
         let Some((name, value)) = line.split_once('=') else {
             return;
         };
-        if name.is_empty()
-            || !name
-                .bytes()
-                .all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
-        {
+        if name.is_empty() || !name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()) {
             return;
         }
         match self.word(value) {
@@ -205,10 +172,7 @@ impl<M: Machine> Shell<'_, M> {
             return Some((self.variable(name)?, rest));
         }
         let plain = |byte: u8| byte == b'_' || byte.is_ascii_alphanumeric();
-        let end = text
-            .bytes()
-            .position(|byte| !plain(byte))
-            .unwrap_or(text.len());
+        let end = text.bytes().position(|byte| !plain(byte)).unwrap_or(text.len());
         Some((self.variable(&text[..end])?, &text[end..]))
     }
 
@@ -227,15 +191,8 @@ impl<M: Machine> Shell<'_, M> {
         }
         let (argument, _) = self.word(rest.trim_start())?;
         match program {
-            "readlink" | "realpath" => self
-                .machine
-                .canonical(Path::new(&argument))?
-                .to_str()
-                .map(ToOwned::to_owned),
-            "dirname" => Path::new(&argument)
-                .parent()?
-                .to_str()
-                .map(ToOwned::to_owned),
+            "readlink" | "realpath" => self.machine.canonical(Path::new(&argument))?.to_str().map(ToOwned::to_owned),
+            "dirname" => Path::new(&argument).parent()?.to_str().map(ToOwned::to_owned),
             _ => None,
         }
     }

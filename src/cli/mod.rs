@@ -37,9 +37,11 @@ pub struct Cli {
 /// Shown under the help of the program and of every verb that follows a task.
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  DONE, or the call went well        3  no service could be reached or started
-  1  FAILED                             4  CANCELLED, TIMED_OUT or LOST
-  2  the arguments or the request are at fault";
+  0  DONE, or the call went well
+  1  FAILED
+  2  the arguments or the request are at fault
+  3  no service could be reached or started, or it cannot take the task now
+  4  CANCELLED, TIMED_OUT or LOST";
 
 #[derive(Debug, Subcommand)]
 enum Verb {

@@ -20,6 +20,9 @@ use crate::{
 /// How long a browser may take to be gone after its task: the longest default grace, and what it takes to clean up.
 const IDLE_MAX: Duration = Duration::from_secs(15);
 
+/// How long the browser may outlive this process: nobody comes back to it, so only as long as it takes to be sure.
+const AWAY_MAX: Duration = Duration::from_secs(5);
+
 /// A service with a state directory of its own.
 pub(super) struct Own {
     server: Server,
@@ -43,6 +46,7 @@ impl Own {
             browsers: browser.into_iter().collect(),
             no_sandbox,
             watchers_max: WATCHERS_MAX,
+            away_max: AWAY_MAX,
             drain: DRAIN,
         };
         let server = server::start(settings).await.map_err(|error| Problem::from_start(&error))?;

@@ -121,12 +121,8 @@ fn refusal(status: &Status) -> String {
     if let Some(delay) = details.retry_info().and_then(|retry| retry.retry_delay) {
         let _ = write!(text, "\n  try again in {delay:?}");
     }
-    match status.code() {
-        Code::Unauthenticated => {
-            text.push_str("\n  the token is not this service's; `token --path` says where it lies");
-        }
-        Code::Unimplemented => text.push_str("\n  the service is older than this program"),
-        _ => {}
+    if status.code() == Code::Unimplemented {
+        text.push_str("\n  the service is older than this program; restart it with this one");
     }
     text
 }

@@ -118,7 +118,7 @@ enum AfterFinish {
 
 impl Run {
     pub(super) async fn run(self) -> Result<Exit, Problem> {
-        let mut signals = Signals::listen()?;
+        let mut signals = Signals::for_call()?;
         let printer = Printer::new(self.format);
         let Some((target, client)) = self.running_service().await? else {
             return self.on_its_own(&mut signals, &printer).await;

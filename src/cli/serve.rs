@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::{Exit, Problem, args::StateDir, signals::Signals};
 use crate::{
-    config::{DRAIN, PORT, QUEUE_MAX, Settings, WATCHERS_MAX},
+    config::{AWAY_MAX, DRAIN, PORT, QUEUE_MAX, Settings, WATCHERS_MAX},
     server,
 };
 
@@ -28,6 +28,9 @@ pub(super) struct Serve {
     /// How many tasks may wait for a slot
     #[arg(long, value_name = "N", default_value_t = QUEUE_MAX)]
     queue: usize,
+    /// How many streams may watch at once
+    #[arg(long, value_name = "N", default_value_t = WATCHERS_MAX)]
+    watchers: usize,
     /// A browser beside those that are found: its name, its program, and whether only its exit can be known
     #[arg(long = "browser", value_name = "NAME=PATH[,exit-only]")]
     browsers: Vec<String>,
@@ -38,7 +41,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<Exit, Problem> {
-        let mut signals = Signals::listen()?;
+        let mut signals = Signals::for_service()?;
         let server = server::start(self.settings()?).await.map_err(|error| Problem::from_start(&error))?;
         if let Err(problem) = say_address(server.address()) {
             server.stop().await;
@@ -59,7 +62,8 @@ impl Serve {
             queue_max: self.queue,
             browsers: self.browsers,
             no_sandbox: self.no_sandbox,
-            watchers_max: WATCHERS_MAX,
+            watchers_max: self.watchers,
+            away_max: AWAY_MAX,
             drain: DRAIN,
         })
     }

@@ -217,6 +217,18 @@ pub enum ReadError {
     PositionAhead(Position),
 }
 
+impl From<ReadError> for Fault {
+    /// For those who only need to know that the store did not do it.
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(fault) => fault,
+            ReadError::Damaged(_) | ReadError::PositionForgotten(_) | ReadError::PositionAhead(_) => {
+                Self::Failed(error.to_string())
+            }
+        }
+    }
+}
+
 /// What happened at a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TailEntry {

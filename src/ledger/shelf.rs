@@ -46,3 +46,39 @@ impl Shelf {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn len(shelf: &Shelf) -> usize {
+        shelf.logs.lock().unwrap().len()
+    }
+
+    #[test]
+    fn a_log_takes_its_place_along_when_its_last_holder_goes() {
+        let shelf = Arc::new(Shelf::default());
+        let logs: Vec<_> = (0..100).map(|_| shelf.claim(TaskId::new(Uuid::now_v7()))).collect();
+        let again = shelf.claim(logs[0].id());
+        assert!(Arc::ptr_eq(&again, &logs[0]));
+        assert_eq!(len(&shelf), 100);
+        drop(logs);
+        assert_eq!(len(&shelf), 1, "one is still held");
+        drop(again);
+        assert_eq!(len(&shelf), 0);
+    }
+
+    #[test]
+    fn a_dead_log_leaves_the_place_of_its_successor_alone() {
+        let shelf = Arc::new(Shelf::default());
+        let removed = shelf.claim(TaskId::new(Uuid::now_v7()));
+        shelf.remove(removed.id());
+        let successor = shelf.claim(removed.id());
+        assert!(!Arc::ptr_eq(&removed, &successor));
+        drop(removed);
+        let found = shelf.find(successor.id()).unwrap();
+        assert!(Arc::ptr_eq(&found, &successor));
+    }
+}

@@ -34,7 +34,7 @@ pub fn remove(place: &Place) -> io::Result<()> {
 
 /// Writes the file so that it is whole on the disk or absent, whatever happens meanwhile.
 pub(super) fn write<'a>(place: &Place, hello: &Hello, frames: impl Iterator<Item = &'a [u8]>) -> io::Result<()> {
-    let unfinished = place.job_dir().join("exit.new");
+    let unfinished = place.exit().with_extension("exit-new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     file.write_all(&hello.encode())?;
     for frame in frames {
@@ -42,7 +42,7 @@ pub(super) fn write<'a>(place: &Place, hello: &Hello, frames: impl Iterator<Item
     }
     file.sync_all()?;
     fs::rename(&unfinished, place.exit())?;
-    File::open(place.job_dir())?.sync_all()
+    File::open(place.jobs())?.sync_all()
 }
 
 fn parse(bytes: &[u8]) -> io::Result<ExitFile> {
@@ -82,7 +82,6 @@ mod tests {
         let dirs = RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe").unwrap();
         let place = dirs.place("0190c1a2-3b4c-7d5e-8f60-718293a4b5c6");
         assert!(read(&place).unwrap().is_none());
-        fs::create_dir(place.job_dir()).unwrap();
 
         let hello = hello();
         let told = [Told::Browser(b"last word".to_vec()), Told::Empty(Empty { killed: 1 })];

@@ -133,6 +133,13 @@ impl Refused {
         self.stage == "lock" && self.errno == Errno::WOULDBLOCK.raw_os_error()
     }
 
+    /// Whether the job's directories were in use, or taken away meanwhile: another shim of this job has not left yet.
+    #[must_use]
+    pub fn is_place_taken(&self) -> bool {
+        let taken = [Errno::EXIST, Errno::NOENT, Errno::NOTEMPTY, Errno::ADDRINUSE];
+        self.stage == "directories" && taken.iter().any(|errno| errno.raw_os_error() == self.errno)
+    }
+
     pub(super) fn new(stage: &str, error: &io::Error, message: String) -> Refused {
         let errno = error.raw_os_error().unwrap_or_default();
         Refused { stage: stage.to_owned(), errno, errno_name: errno_name(errno), message }
@@ -181,14 +188,14 @@ pub struct Exited {
     pub empty: bool,
     /// The furthest step of the stop ladder that was taken.
     pub stopped_by: StopStep,
-    /// How many other processes ended with or after it and were reaped so far.
+    /// How many processes had to be killed so far, the root among them if it came to that.
     pub killed: u32,
 }
 
 /// Everything the browser started is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Empty {
-    /// How many other processes ended with or after the root and were reaped, in all.
+    /// How many processes had to be killed in all, the root among them if it came to that.
     pub killed: u32,
 }
 

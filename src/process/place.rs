@@ -1,11 +1,12 @@
-//! Where a job's files lie: RUN/<16> lives as long as the boot, DIR/jobs/<task_id> outlives it.
+//! Where a job's files lie: RUN/<16> lives as long as the boot, DIR/jobs/<task_id>.{go,exit,cdp} outlive it.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Access;
+use rustix::fs::{Access, Mode, OFlags};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::cgroup;
@@ -17,6 +18,8 @@ const RUN_LEN_MAX: usize = 40;
 const RUN_DIR_VARIABLE: &str = "COMET_TASK_RUNNER_RUN_DIR";
 /// Only the owner may look into what a job leaves on disk: it holds cookies, tokens and page content.
 const PRIVATE: u32 = 0o700;
+/// The same for files.
+const PRIVATE_FILE: u32 = 0o600;
 
 /// Why the directories of this service cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +42,9 @@ pub enum PlaceError {
         error: io::Error,
     },
 }
+
+/// The empty file in DIR/jobs that every `go` is a further name of; a file system that cannot do so gets files of their own.
+const GO_FILE: &str = ".go";
 
 /// The file in DIR that names the base of RUN, for the next service.
 const BASE_FILE: &str = "run-base";
@@ -87,6 +93,9 @@ impl RunDirs {
             }
             make_own(path)?;
         }
+        let go = jobs.join(GO_FILE);
+        let made = OpenOptions::new().append(true).create(true).mode(PRIVATE_FILE).open(&go);
+        made.map_err(|error| PlaceError::Io { path: go, error })?;
         let cgroup = cgroup::own().and_then(|own| cgroup::prepare(&own, &name));
         Ok(RunDirs { run, jobs, cgroup })
     }
@@ -123,19 +132,22 @@ impl RunDirs {
         Place {
             task_id: task_id.to_owned(),
             run: self.run.join(&key),
-            job: self.jobs.join(task_id),
+            jobs: self.jobs.clone(),
             cgroup: self.cgroup.as_ref().map(|parent| parent.join(&key)),
         }
     }
 
     /// Every job that has left anything on disk here, in no order.
     pub fn places(&self) -> io::Result<Vec<Place>> {
-        let mut places = Vec::new();
-        for name in names_in(&self.jobs)? {
-            if key(&name).is_some() {
-                places.push(self.place(&name));
-            }
-        }
+        let mut kept: Vec<String> = names_in(&self.jobs)?
+            .iter()
+            .filter_map(|name| name.split_once('.').map(|(task_id, _)| task_id))
+            .filter(|task_id| key(task_id).is_some())
+            .map(str::to_owned)
+            .collect();
+        kept.sort_unstable();
+        kept.dedup();
+        let mut places: Vec<_> = kept.iter().map(|task_id| self.place(task_id)).collect();
         for name in names_in(&self.run)? {
             let Some(published) = read_published(&self.run.join(name).join("id")) else {
                 continue;
@@ -165,7 +177,7 @@ impl RunDirs {
 pub struct Place {
     task_id: String,
     run: PathBuf,
-    job: PathBuf,
+    jobs: PathBuf,
     cgroup: Option<PathBuf>,
 }
 
@@ -180,12 +192,6 @@ impl Place {
     #[must_use]
     pub fn run_dir(&self) -> &Path {
         &self.run
-    }
-
-    /// DIR/jobs/<task_id>, kept over a reboot.
-    #[must_use]
-    pub fn job_dir(&self) -> &Path {
-        &self.job
     }
 
     /// The browser's temporary directory.
@@ -203,7 +209,7 @@ impl Place {
     /// What the layer above remembers of its conversation with the browser.
     #[must_use]
     pub fn cdp(&self) -> PathBuf {
-        self.job.join("cdp.json")
+        self.kept("cdp")
     }
 
     /// Whether a browser may have been started: `go` exists.
@@ -215,7 +221,7 @@ impl Place {
     /// Whether a shim was ever made for this job and has not cleared its traces.
     #[must_use]
     pub fn launched_any(&self) -> bool {
-        self.job.exists() || self.run.exists()
+        self.run.exists() || self.kept_files().iter().any(|file| file.exists())
     }
 
     /// Whether the shim that published itself here still exists.
@@ -237,11 +243,38 @@ impl Place {
     }
 
     pub(super) fn go(&self) -> PathBuf {
-        self.job.join("go")
+        self.kept("go")
     }
 
     pub(super) fn exit(&self) -> PathBuf {
-        self.job.join("exit")
+        self.kept("exit")
+    }
+
+    /// DIR/jobs, kept over a reboot.
+    pub(super) fn jobs(&self) -> &Path {
+        &self.jobs
+    }
+
+    /// All that can be in DIR/jobs for this job. Files without a directory of their own: on a disk, making and removing
+    /// one would be a fifth of the cost of a short job.
+    pub(super) fn kept_files(&self) -> [PathBuf; 3] {
+        [self.go(), self.exit(), self.cdp()]
+    }
+
+    /// Marks the job as one whose browser may have been started; fails when it is marked already.
+    pub(super) fn mark_gone(&self) -> Result<(), Errno> {
+        // A further name of one empty file, so that no file has to be made.
+        match rustix::fs::link(self.jobs.join(GO_FILE), self.go()) {
+            Err(Errno::MLINK | Errno::PERM | Errno::OPNOTSUPP | Errno::NOENT) => {
+                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+                rustix::fs::open(self.go(), flags, Mode::RUSR | Mode::WUSR).map(drop)
+            }
+            linked => linked,
+        }
+    }
+
+    fn kept(&self, what: &str) -> PathBuf {
+        self.jobs.join(format!("{}.{what}", self.task_id))
     }
 
     pub(super) fn cgroup(&self) -> Option<&Path> {
@@ -313,7 +346,7 @@ mod tests {
         let dirs = RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe").unwrap();
         let place = dirs.place(TASK);
         assert_eq!(place.run_dir(), base.path().join("ctr-0badcafe/8f60718293a4b5c6"));
-        assert_eq!(place.job_dir(), base.path().join("state/jobs").join(TASK));
+        assert_eq!(place.cdp(), base.path().join("state/jobs").join(format!("{TASK}.cdp")));
         assert!(!place.went() && !place.launched_any() && !place.has_living_shim());
         dirs.release();
         assert!(!dirs.run().exists());
@@ -332,6 +365,23 @@ mod tests {
         let refused = RunDirs::prepare_under(base, Path::new("/nowhere"), "0badcafe");
         assert!(matches!(refused, Err(PlaceError::TooLong(_))), "{refused:?}");
         assert!(!base.exists());
+    }
+
+    #[test]
+    fn a_job_is_marked_as_gone_once_whether_or_not_files_can_have_two_names() {
+        let base = tempfile::tempdir().unwrap();
+        let dirs = RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe").unwrap();
+        let place = dirs.place(TASK);
+        for _ in 0..2 {
+            place.mark_gone().unwrap();
+            assert!(place.went() && place.launched_any());
+            assert_eq!(place.mark_gone(), Err(Errno::EXIST));
+            assert_eq!(dirs.places().unwrap(), std::slice::from_ref(&place));
+            place.wipe().unwrap();
+            assert!(!place.went());
+            // Then as where there is nothing to make another name of.
+            fs::remove_file(place.jobs().join(GO_FILE)).ok();
+        }
     }
 
     #[test]

@@ -159,6 +159,11 @@ impl Shim {
 
     fn write(&mut self) -> Result<(), RelayError> {
         match self.stream.try_write(&self.unwritten) {
+            // The memory too: GO is large, and the longest that most shims are ever told.
+            Ok(written) if written == self.unwritten.len() => {
+                self.unwritten = Vec::new();
+                Ok(())
+            }
             Ok(written) => {
                 self.unwritten.drain(..written);
                 Ok(())

@@ -13,15 +13,15 @@ use super::place::{self, Place, RunDirs};
 const RETRY_PAUSES_MS: [u64; 4] = [0, 50, 200, 1000];
 
 impl Place {
-    /// Kills what the control group still holds, then removes it, RUN/<16> and DIR/jobs/<task_id>. Blocks up to 1.3 s.
+    /// Kills what the control group still holds, then removes it, RUN/<16> and DIR/jobs/<task_id>.*. Blocks up to 1.3 s.
     ///
     /// For jobs that are over: a living shim would lose its socket.
     pub fn wipe(&self) -> io::Result<()> {
         self.clear_run()?;
-        insist(|| remove_tree(self.job_dir()))
+        self.kept_files().iter().try_for_each(|file| absent_is_fine(fs::remove_file(file)))
     }
 
-    /// The part of `wipe` that leaves DIR/jobs/<task_id> and with it an exit file.
+    /// The part of `wipe` that leaves DIR/jobs/<task_id>.* and so an exit file.
     pub(super) fn clear_run(&self) -> io::Result<()> {
         if let Some(cgroup) = self.cgroup() {
             insist(|| remove_cgroup(cgroup))?;
@@ -113,7 +113,7 @@ mod tests {
         for task_id in [OVER, KEPT] {
             let place = dirs.place(task_id);
             fs::create_dir_all(place.tmp().join("deep")).unwrap();
-            fs::create_dir_all(place.job_dir()).unwrap();
+            place.mark_gone().unwrap();
             if let Some(cgroup) = place.cgroup() {
                 fs::create_dir(cgroup).unwrap();
             }
@@ -125,7 +125,7 @@ mod tests {
         assert!(!dirs.place(OVER).launched_any());
         assert!(dirs.place(OVER).cgroup().is_none_or(|cgroup| !cgroup.exists()));
         let kept = dirs.place(KEPT);
-        assert!(kept.tmp().exists() && kept.job_dir().exists());
+        assert!(kept.tmp().exists() && kept.went());
         assert!(kept.cgroup().is_none_or(Path::exists));
         kept.wipe().unwrap();
         assert!(!kept.launched_any());

@@ -1,6 +1,9 @@
 //! Looks after one job: facts in from its shim, commands out to its browser, asks answered in between.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     Cancellation, Host, PageReport, Reported,
@@ -46,19 +49,26 @@ pub(super) struct Attendant {
     disarmed: bool,
     /// How far the stop had gone when the browser process ended.
     exit_step: StopStep,
+    /// When the shim last told of an end: it waits only so long to be heard.
+    end_told_at: Option<Instant>,
 }
 
 /// How many messages without meaning may stay unacknowledged: a restart hears them again, harmlessly.
 const UNACKNOWLEDGED_MAX: u64 = 64;
+/// How long a leaving service waits for the shim of a job that is over: it takes a profile's directory away meanwhile.
+const PART_MAX: Duration = Duration::from_secs(2);
+/// How long a shim waits for the end that it told to be acknowledged, before it writes it down.
+const SHIM_PATIENCE: Duration = Duration::from_millis(200);
 /// How long a browser has to close itself when asked over its pipe.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
 /// How long it then has before it is sent SIGTERM.
 const PIPE_END_MAX: Duration = Duration::from_secs(1);
 
 impl Attendant {
-    pub(super) fn new(host: Arc<Host>, attended: Attended) -> Self {
+    /// Boxed, since it is handed on from one part of a job's life to the next.
+    pub(super) fn new(host: Arc<Host>, attended: Attended) -> Box<Self> {
         let job = attended.live.log.latest();
-        Self {
+        Box::new(Self {
             place: host.dirs.place(&job.id.to_string()),
             grace: job.spec.grace,
             dequeued_at: boot_now(),
@@ -73,9 +83,10 @@ impl Attendant {
             stop_sent: None,
             disarmed: false,
             exit_step: StopStep::ByItself,
+            end_told_at: None,
             host,
             attended,
-        }
+        })
     }
 
     pub(super) fn job(&self) -> Arc<Job> {
@@ -101,9 +112,11 @@ impl Attendant {
     }
 
     /// Until nothing more can happen to the job by itself, or the service leaves.
-    pub(super) async fn run(mut self) {
+    ///
+    /// What is done on waking is boxed, so that a job that waits, as most do most of the time, is small.
+    pub(super) async fn run(mut self: Box<Self>) {
         loop {
-            self.follow_up().await;
+            Box::pin(self.follow_up()).await;
             let job = self.job();
             if job.is_settled() {
                 break;
@@ -112,12 +125,12 @@ impl Attendant {
             let Some(shim) = self.shim.as_mut() else { return };
             tokio::select! {
                 told = shim.next() => match told {
-                    Some(numbered) => self.hear(numbered).await,
-                    None => self.shim_gone().await,
+                    Some(numbered) => Box::pin(self.hear(numbered)).await,
+                    None => Box::pin(self.shim_gone()).await,
                 },
-                Some(ask) = self.attended.asked.recv() => self.answer(ask).await,
+                Some(ask) = self.attended.asked.recv() => Box::pin(self.answer(ask)).await,
                 timeout = Self::passing(deadline) => {
-                    self.record(Fact::DeadlinePassed { timeout, launched: true }).await;
+                    Box::pin(self.record(Fact::DeadlinePassed { timeout, launched: true })).await;
                 }
                 () = self.host.leaving.cancelled() => return,
             }
@@ -125,11 +138,11 @@ impl Attendant {
                 return;
             }
         }
-        self.part().await;
+        Box::pin(self.part()).await;
     }
 
     /// Hears again what a shim left in writing, then is done with it.
-    pub(super) async fn read_left(mut self) {
+    pub(super) async fn read_left(mut self: Box<Self>) {
         self.launched = true;
         self.shim_gone().await;
         if !self.host.leaving.is_cancelled() {
@@ -138,27 +151,39 @@ impl Attendant {
     }
 
     /// The last acknowledgement lets the shim clean up and leave; a named profile is free only then.
-    async fn part(self) {
-        let Self { host, attended, place, profile, shim, slot, .. } = self;
+    async fn part(self: Box<Self>) {
+        let heard_in_time = self.shim.is_some() && self.end_told_at.is_some_and(|at| at.elapsed() < SHIM_PATIENCE / 2);
+        let Self { host, attended, place, profile, shim, slot, .. } = *self;
         let task_id = attended.live.log.id();
         drop(slot);
         // Not to be asked any more: what comes now is recorded without an attendant.
         let presence = attended.withdraw();
         if let Some(mut shim) = shim {
+            let given_up = async {
+                host.leaving.cancelled().await;
+                tokio::time::sleep(PART_MAX).await;
+            };
             tokio::select! {
                 () = async { while shim.next().await.is_some() {} } => {}
-                () = host.leaving.cancelled() => return,
+                () = given_up => return,
             }
         }
-        let left_behind = place.job_dir().exists() || place.run_dir().exists();
-        if left_behind && let Err(error) = tokio::task::spawn_blocking(move || place.wipe()).await {
-            tracing::warn!(%task_id, %error, "the job's directories could not be removed");
+        // A shim that was heard in time has cleared up; one that was not, or that died, has left something.
+        if !heard_in_time {
+            match tokio::task::spawn_blocking(move || place.wipe()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%task_id, %error, "the job's files could not be removed"),
+                Err(error) => tracing::warn!(%task_id, %error, "the job's files could not be removed"),
+            }
         }
         drop((profile, presence));
     }
 
     /// One message of the shim: what it means is made durable before it is acknowledged.
     async fn hear(&mut self, Numbered { number, told }: Numbered) {
+        if matches!(told, Told::Refused(_) | Told::Exited(_) | Told::Empty(_)) {
+            self.end_told_at = Some(Instant::now());
+        }
         let weighty = match told {
             Told::Started(started) => {
                 let process = Process {
@@ -183,8 +208,7 @@ impl Attendant {
                 true
             }
             Told::Empty(empty) => {
-                let step = if empty.killed > 0 { StopStep::Killed } else { self.exit_step };
-                let tree = TreeEnd { step, killed: empty.killed };
+                let tree = tree_end(self.exit_step, empty.killed);
                 self.record_numbered(number, 0, Fact::TreeEmptied(tree)).await;
                 true
             }
@@ -208,7 +232,7 @@ impl Attendant {
             process::ExitStatus::Signal(signal) => ExitStatus::Signal(signal),
         };
         self.exit_step = stop_step(exited.stopped_by);
-        let tree = exited.empty.then_some(TreeEnd { step: self.exit_step, killed: exited.killed });
+        let tree = exited.empty.then(|| tree_end(self.exit_step, exited.killed));
         let fact = Fact::Exited { status, output_tail: exited.output_tail, tree };
         self.record_numbered(number, 0, fact).await;
     }
@@ -279,8 +303,8 @@ impl Attendant {
     }
 
     /// Answers somebody who asked about this job.
-    pub(super) async fn answer(&mut self, ask: Ask) {
-        match ask {
+    pub(super) async fn answer(&mut self, ask: Box<Ask>) {
+        match *ask {
             Ask::Cancel(cancellation, reply) => {
                 self.cancel(cancellation).await;
                 drop(reply.send(self.job()));
@@ -404,6 +428,11 @@ fn ladder(grace: Duration) -> (Duration, Duration) {
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What the root left behind may have to be killed although it left by itself.
+fn tree_end(exit_step: StopStep, killed: u32) -> TreeEnd {
+    TreeEnd { step: if killed > 0 { StopStep::Killed } else { exit_step }, killed }
 }
 
 fn stop_step(step: process::StopStep) -> StopStep {

@@ -1,6 +1,11 @@
 //! What every attendant shares: the ledger, the launcher, the browsers found, the slots.
 
-use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    num::NonZeroUsize,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -32,6 +37,8 @@ pub struct HostParts {
     pub queue_max: usize,
     /// Start Chromium browsers without their sandbox.
     pub no_sandbox: bool,
+    /// How long a browser may live on without a service.
+    pub away_max: Duration,
 }
 
 /// The host side's shared state.
@@ -43,6 +50,7 @@ pub struct Host {
     pub(super) browsers: Vec<Browser>,
     pub(super) key: StateKey,
     pub(super) no_sandbox: bool,
+    pub(super) away_max: Duration,
     pub(super) name: String,
     pub(super) boot_id: String,
     pub(super) as_root: bool,
@@ -66,6 +74,7 @@ impl Host {
             browsers: parts.browsers,
             key: parts.key,
             no_sandbox: parts.no_sandbox,
+            away_max: parts.away_max,
             name: process::host_name(),
             boot_id: process::boot_id(),
             as_root: process::is_root(),

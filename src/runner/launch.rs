@@ -5,7 +5,6 @@ use std::{
     io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use super::{Host, host::boot_now};
@@ -14,9 +13,6 @@ use crate::{
     job::{Job, Profile},
     process::{Go, Nonce},
 };
-
-/// How long a browser may live without a service: a weekend's break would be too long, a night's is not.
-const AWAY_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Why a browser cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +64,7 @@ pub(super) fn go(host: &Host, job: &Job) -> Result<Go, LaunchError> {
         pipe: browser.kind == Kind::Chromium,
         lock: profile.lock,
         run_deadline_boot_ns: job.spec.timeouts.run.map(|run| boot_now().saturating_add(run).nanos()),
-        away_max_ms: u64::try_from(AWAY_MAX.as_millis()).unwrap_or(u64::MAX),
+        away_max_ms: u64::try_from(host.away_max.as_millis()).unwrap_or(u64::MAX),
         grace_ms: u64::try_from(job.spec.grace.as_millis()).unwrap_or(u64::MAX),
     })
 }

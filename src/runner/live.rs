@@ -32,7 +32,8 @@ pub(super) enum Ask {
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) log: Arc<JobLog>,
-    pub(super) asks: mpsc::Sender<Ask>,
+    /// Boxed, since a channel makes room for many at once, and most jobs are never asked.
+    pub(super) asks: mpsc::Sender<Box<Ask>>,
     sample: watch::Sender<Sample>,
     place: OnceLock<QueuePlace>,
 }
@@ -103,7 +104,7 @@ impl LiveJobs {
 #[derive(Debug)]
 pub(super) struct Attended {
     pub(super) live: Arc<Live>,
-    pub(super) asked: mpsc::Receiver<Ask>,
+    pub(super) asked: mpsc::Receiver<Box<Ask>>,
     presence: Presence,
 }
 

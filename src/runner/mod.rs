@@ -31,7 +31,7 @@ mod token;
 use std::{sync::Arc, time::Duration};
 
 pub use host::{Host, HostParts};
-pub use order::{Mode, Order};
+pub use order::{Mode, Order, profile};
 pub use token::StateKey;
 use tokio_util::sync::CancellationToken;
 
@@ -310,7 +310,7 @@ impl Runner {
     async fn ask<T>(&self, id: TaskId, ask: impl FnOnce(Reply<T>) -> Ask) -> Result<Option<T>, CallError> {
         let Some(live) = self.host.live.get(id) else { return Ok(None) };
         let (reply, answer) = tokio::sync::oneshot::channel();
-        let answered = match live.asks.send(ask(reply)).await {
+        let answered = match live.asks.send(Box::new(ask(reply))).await {
             Ok(()) => answer.await.ok(),
             Err(_) => None,
         };

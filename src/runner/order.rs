@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::job::{AfterFinish, Completion, Profile, TaskUrl, Timeouts};
+use crate::{
+    browser::name::{NameError, check_name},
+    job::{AfterFinish, Completion, Profile, TaskUrl, Timeouts},
+};
 
 /// A checked request to open a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +41,15 @@ pub struct Order {
     pub retention: Duration,
     /// The caller's own marks.
     pub labels: BTreeMap<String, String>,
+}
+
+/// The profile that is kept under this name.
+///
+/// # Errors
+/// Names the rule that the name breaks.
+pub fn profile(name: &str) -> Result<Profile, NameError> {
+    check_name(name)?;
+    Ok(Profile::Named(name.to_owned()))
 }
 
 /// With a window or without.

@@ -102,6 +102,7 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
         slots: settings.slots,
         queue_max: settings.queue_max,
         no_sandbox: settings.no_sandbox,
+        away_max: settings.away_max,
     })
     .await?;
     let shutdown = CancellationToken::new();

@@ -204,7 +204,11 @@ where
             headers: request.headers(),
         });
         match refusal(verdict) {
-            Some(response) => {
+            Some(mut response) => {
+                // The answer to a HEAD has no body, whatever it would say.
+                if request.method() == Method::HEAD {
+                    *response.body_mut() = Body::empty();
+                }
                 // The path only: the rest of a request can hold tokens.
                 tracing::warn!(?verdict, path = request.uri().path(), "refused a request");
                 Box::pin(ready(Ok(response)))

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A display of a test's own; it ends when dropped.
 pub(crate) struct Display {
@@ -15,16 +16,7 @@ impl Display {
     /// Starts a display on a free number.
     pub(crate) fn start() -> Self {
         let mut server = Command::new("Xvfb")
-            .args([
-                "-displayfd",
-                "1",
-                "-screen",
-                "0",
-                "1600x1100x24",
-                "-nolisten",
-                "tcp",
-                "-noreset",
-            ])
+            .args(["-displayfd", "1", "-screen", "0", "1600x1100x24", "-nolisten", "tcp", "-noreset"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -32,31 +24,39 @@ impl Display {
             .unwrap();
         let mut number = String::new();
         // The number is written once the display takes connections.
-        BufReader::new(server.stdout.take().unwrap())
-            .read_line(&mut number)
-            .unwrap();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut number).unwrap();
         let name = format!(":{}", number.trim());
-        let manager = Command::new("openbox")
+        let mut manager = Command::new("openbox")
+            .args(["--startup", "echo started"])
             .env("DISPLAY", &name)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Self {
-            server,
-            manager,
-            name,
+        let mut started = String::new();
+        // Windows that come before their manager are not given to the person's keys.
+        let mut output = BufReader::new(manager.stdout.take().unwrap());
+        output.read_line(&mut started).unwrap();
+        Self { server, manager, name }
+    }
+
+    /// The window of a class, once it is shown.
+    pub(crate) fn window(&self, class: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < deadline {
+            // Waits by itself, but gives up when another window vanishes under its eyes: then it looks again.
+            let found = self.run("xdotool", &["search", "--sync", "--onlyvisible", "--class", class]);
+            if let Some(window) = found.lines().next() {
+                return window.to_owned();
+            }
         }
+        panic!("no window of class {class} within a minute");
     }
 
     /// Runs a program on the display and gives its output.
     pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> String {
-        let output = Command::new(program)
-            .args(arguments)
-            .env("DISPLAY", &self.name)
-            .output()
-            .unwrap();
+        let output = Command::new(program).args(arguments).env("DISPLAY", &self.name).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 }

@@ -7,7 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use comet_task_runner::ledger::{Appended, EmbeddedLedger, Fault, Health, Ledger, OpenError, Position};
+use comet_task_runner::{
+    job::WallTime,
+    ledger::{Appended, EmbeddedLedger, Fault, Health, Ledger, OpenError, Position, ReadError, TailEntry},
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -218,5 +221,46 @@ async fn a_batch_that_fails_leaves_nothing_behind_and_the_next_succeeds() {
     let positions = within(ledger.tail(Position::START, 1000)).await.unwrap();
     let positions: Vec<u64> = positions.iter().map(|(position, _)| position.number()).collect();
     assert_eq!(positions, (1..=ledger.tail_bell().borrow().number()).collect::<Vec<_>>(), "no position was lost");
+    within(ledger.close()).await;
+}
+
+/// As many removals as are kept, put there by hand, since to make them takes minutes.
+#[tokio::test]
+async fn the_oldest_removals_are_forgotten_and_whoever_was_there_is_told() {
+    const KEPT: u64 = 100_000;
+    let store = InFile::new();
+    within(store.open().close()).await;
+    let connection = Connection::open(store.path()).unwrap();
+    let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+        INSERT INTO removals SELECT i, randomblob(16) FROM n";
+    connection.execute(fill, [i64::try_from(KEPT).unwrap()]).unwrap();
+    connection.close().unwrap();
+
+    let ledger = store.open();
+    assert_eq!(within(ledger.tail(Position::START, 1)).await.unwrap()[0].0, Position::new(1));
+    let life = life();
+    lived(&*ledger, &life).await;
+    within(ledger.purge(WallTime::from_micros(u64::MAX), 100)).await.unwrap();
+    let forgotten = within(ledger.tail(Position::START, 1)).await;
+    assert_eq!(forgotten, Err(ReadError::PositionForgotten(Position::START)));
+    assert_eq!(within(ledger.tail(Position::new(1), 1)).await.unwrap()[0].0, Position::new(2));
+    let removed = within(ledger.tail(Position::new(KEPT + 9), 9)).await.unwrap();
+    assert_eq!(removed, [(Position::new(KEPT + 10), TailEntry::Removed(id_of(&life)))]);
+    within(ledger.close()).await;
+}
+
+#[tokio::test]
+async fn a_store_that_another_hand_wrote_to_is_no_longer_trusted() {
+    let store = InFile::new();
+    let ledger = store.open();
+    let known = life();
+    let _log = lived(&*ledger, &known[..2]).await;
+    let stranger = Connection::open(store.path()).unwrap();
+    stranger.execute("INSERT INTO changes VALUES (3, randomblob(16), 1, randomblob(16), '{}')", []).unwrap();
+    for _ in 0..2 {
+        let appended = append(&*ledger, &known[2]).await;
+        assert!(matches!(appended, Appended::Unknown(Fault::Broken(_))), "{appended:?}");
+    }
+    assert!(matches!(*ledger.health().borrow(), Health::Refusing(Fault::Broken(_))));
     within(ledger.close()).await;
 }

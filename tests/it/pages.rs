@@ -39,11 +39,7 @@ impl Pages {
         let shared = Arc::new((Mutex::new(Shared::default()), Condvar::new()));
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::spawn(move || serve(&listener, &for_thread));
-        Self {
-            address,
-            shared,
-            thread: Some(thread),
-        }
+        Self { address, shared, thread: Some(thread) }
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -73,17 +69,8 @@ impl Pages {
 
     /// Adds a page with header lines of its own, each ended by CR LF.
     pub(crate) fn html_with(&self, path: &str, headers: &str, body: &str) -> String {
-        let answer = Answer {
-            status: 200,
-            headers: headers.to_owned(),
-            body: body.to_owned(),
-        };
-        self.shared
-            .0
-            .lock()
-            .unwrap()
-            .answers
-            .insert(path.to_owned(), answer);
+        let answer = Answer { status: 200, headers: headers.to_owned(), body: body.to_owned() };
+        self.shared.0.lock().unwrap().answers.insert(path.to_owned(), answer);
         self.url(path)
     }
 
@@ -148,11 +135,7 @@ fn answer(mut stream: TcpStream, shared: &(Mutex<Shared>, Condvar)) -> std::io::
 fn answer_for(target: &str, shared: &(Mutex<Shared>, Condvar)) -> Option<Answer> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let plain = |status: u16, headers: &str, body: &str| {
-        Some(Answer {
-            status,
-            headers: headers.to_owned(),
-            body: body.to_owned(),
-        })
+        Some(Answer { status, headers: headers.to_owned(), body: body.to_owned() })
     };
     let number = |prefix: &str| path.strip_prefix(prefix).and_then(|rest| rest.parse().ok());
     if let Some(status) = number("/status/") {
@@ -164,32 +147,16 @@ fn answer_for(target: &str, shared: &(Mutex<Shared>, Condvar)) -> Option<Answer>
     let mut guard = shared.0.lock().unwrap();
     match path {
         "/redirect" => plain(302, &format!("Location: {query}\r\n"), ""),
-        "/download" => plain(
-            200,
-            "Content-Disposition: attachment; filename=a.bin\r\n",
-            "abc",
-        ),
+        "/download" => plain(200, "Content-Disposition: attachment; filename=a.bin\r\n", "abc"),
         "/gate" => {
-            guard = shared
-                .1
-                .wait_while(guard, |shared| !shared.gate_open && !shared.stopped)
-                .unwrap();
+            guard = shared.1.wait_while(guard, |shared| !shared.gate_open && !shared.stopped).unwrap();
             drop(guard);
             plain(200, "", "open")
         }
         "/slow" => {
-            drop(
-                shared
-                    .1
-                    .wait_while(guard, |shared| !shared.stopped)
-                    .unwrap(),
-            );
+            drop(shared.1.wait_while(guard, |shared| !shared.stopped).unwrap());
             None
         }
-        _ => guard
-            .answers
-            .get(path)
-            .cloned()
-            .or_else(|| plain(404, "", "no such page")),
+        _ => guard.answers.get(path).cloned().or_else(|| plain(404, "", "no such page")),
     }
 }

@@ -24,10 +24,7 @@ pub(crate) const TOKEN: &str = "c2VjcmV0-token";
 pub(crate) fn chromium() -> Option<Browser> {
     let found = discover(&LocalMachine, &[]);
     let chromium = found.browsers.into_iter().find(|browser| {
-        matches!(
-            browser.family,
-            Family::Chromium | Family::Chrome | Family::Edge | Family::Brave | Family::Comet
-        )
+        matches!(browser.family, Family::Chromium | Family::Chrome | Family::Edge | Family::Brave | Family::Comet)
     });
     if chromium.is_none() {
         missing("a browser of the Chromium family");
@@ -47,10 +44,7 @@ pub(crate) fn has_program(program: &str) -> bool {
 
 fn missing(what: &str) {
     let test = std::thread::current().name().unwrap_or("?").to_owned();
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "{what} is missing, and a build server has to run every test"
-    );
+    assert!(std::env::var_os("CI").is_none(), "{what} is missing, and a build server has to run every test");
     eprintln!("NOT RUN: {test}: {what} is missing");
 }
 
@@ -62,6 +56,7 @@ pub(crate) struct Driven {
     reader: Option<JoinHandle<()>>,
     session: Session,
     plan: PagePlan,
+    attaches: u32,
     facts: VecDeque<Fact>,
     /// What would be written beside the job.
     pub(crate) saved: Option<Saved>,
@@ -106,6 +101,7 @@ impl Driven {
             reader: Some(reader),
             session: Session::new(0, plan.clone()),
             plan,
+            attaches: 0,
             facts: VecDeque::new(),
             saved: None,
             _dir: dir,
@@ -117,7 +113,8 @@ impl Driven {
 
     /// Another service takes over, with what this one saved.
     pub(crate) fn adopt(&mut self, saved: Option<Saved>) {
-        self.session = Session::new(1, self.plan.clone());
+        self.attaches += 1;
+        self.session = Session::new(self.attaches, self.plan.clone());
         let commands = self.session.resume(saved);
         self.send(&commands);
     }
@@ -136,24 +133,17 @@ impl Driven {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             let message = self.messages.recv_timeout(left);
-            let message = message
-                .unwrap_or_else(|error| panic!("{error} while waiting; facts so far: {seen:#?}"));
+            let message = message.unwrap_or_else(|error| panic!("{error} while waiting; facts so far: {seen:#?}"));
             self.take(&message);
         }
     }
 
     /// The first message that is looked for, while no session answers the browser.
-    pub(crate) fn until_message(
-        &mut self,
-        wanted: impl Fn(&serde_json::Value) -> bool,
-    ) -> serde_json::Value {
+    pub(crate) fn until_message(&mut self, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
         let deadline = Instant::now() + DEADLINE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let message = self
-                .messages
-                .recv_timeout(left)
-                .expect("the message comes in time");
+            let message = self.messages.recv_timeout(left).expect("the message comes in time");
             let message = serde_json::from_slice(&message).unwrap();
             if wanted(&message) {
                 return message;
@@ -173,10 +163,7 @@ impl Driven {
     /// All further facts until the browser closes its pipe.
     pub(crate) fn rest(mut self) -> Vec<Fact> {
         let deadline = Instant::now() + DEADLINE;
-        while let Ok(message) = self
-            .messages
-            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-        {
+        while let Ok(message) = self.messages.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             self.take(&message);
         }
         self.facts.drain(..).collect()
@@ -223,9 +210,7 @@ impl Driven {
         let to_browser = self.to_browser.as_mut().unwrap();
         for command in commands {
             // A browser that is leaving takes no more.
-            let _ = to_browser
-                .write_all(command)
-                .and_then(|()| to_browser.write_all(&[0]));
+            let _ = to_browser.write_all(command).and_then(|()| to_browser.write_all(&[0]));
         }
     }
 }
@@ -235,11 +220,7 @@ impl Drop for Driven {
         // Without its pipe the browser leaves; what does not is killed with its group.
         self.to_browser = None;
         let deadline = Instant::now() + Duration::from_secs(5);
-        while self
-            .messages
-            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            .is_ok()
-        {}
+        while self.messages.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() {}
         let group = rustix::process::Pid::from_child(&self.child);
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         let _ = self.child.wait();
@@ -260,8 +241,7 @@ fn spawn(browser: &Browser, url: &str, display: Option<&str>, dir: &Path) -> Chi
         small_dev_shm: false,
         url,
     };
-    let environment =
-        std::env::vars().chain(display.map(|display| ("DISPLAY".to_owned(), display.to_owned())));
+    let environment = std::env::vars().chain(display.map(|display| ("DISPLAY".to_owned(), display.to_owned())));
     let command = browser::command(&plan, environment).unwrap();
     // A shell moves the pipe to descriptors 3 and 4, which the standard library cannot.
     Command::new("sh")

@@ -26,6 +26,9 @@ use super::stub::stub_browser;
 /// Longest wait for anything that is said to happen at once: many times what a busy machine needs.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
+/// Longest wait for the end of a stream, heartbeats or not: a stream that never ends fails its test.
+pub(crate) const AT_LENGTH: Duration = Duration::from_secs(60);
+
 /// A client that shows its token.
 pub(crate) type Client = TaskRunnerClient<InterceptedService<Channel, Bearer>>;
 
@@ -145,7 +148,8 @@ impl Service {
         (self.child, self.address, self.stderr) = (child, address, stderr);
     }
 
-    /// Asks it to leave, and waits until it has.
+    /// Asks it to leave, and waits until it has. Blocks: a client must be able to answer from another thread, else the
+    /// service waits for it as long as it drains.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.signal(rustix::process::Signal::TERM);
         self.wait()
@@ -164,6 +168,11 @@ impl Service {
     pub(crate) fn log(&self) -> String {
         self.stderr.try_iter().collect::<Vec<_>>().join("\n")
     }
+
+    /// All that it wrote to its log, once it has left.
+    pub(crate) fn log_to_end(&self) -> String {
+        self.stderr.iter().collect::<Vec<_>>().join("\n")
+    }
 }
 
 impl Drop for Service {
@@ -171,20 +180,25 @@ impl Drop for Service {
         // Not asked to leave: whatever state a failed test left it in, it must end.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        for run in fs::read_dir(self.run_base()).unwrap().flatten() {
-            let name = run.file_name().into_string().unwrap();
-            let Some(ledger) = name.strip_prefix("ctr-") else { continue };
-            end_shims(&run.path());
-            // Refused where the service ran as another user: then its test has to end it well.
-            let Ok(dirs) = RunDirs::prepare_under(&self.run_base(), &self.state_dir(), ledger) else { continue };
-            for place in dirs.places().unwrap() {
-                let _ = place.wipe();
-            }
-            dirs.release();
-        }
+        end_all(&self.run_base(), &self.state_dir());
         if thread::panicking() {
             eprintln!("the service's log:\n{}", self.log());
         }
+    }
+}
+
+/// Ends every job that a service left below `run_base`, and removes what is left of it.
+pub(crate) fn end_all(run_base: &Path, state_dir: &Path) {
+    for run in fs::read_dir(run_base).unwrap().flatten() {
+        let name = run.file_name().into_string().unwrap();
+        let Some(ledger) = name.strip_prefix("ctr-") else { continue };
+        end_shims(&run.path());
+        // Refused where the service ran as another user: then its test has to end it well.
+        let Ok(dirs) = RunDirs::prepare_under(run_base, state_dir, ledger) else { continue };
+        for place in dirs.places().unwrap() {
+            let _ = place.wipe();
+        }
+        dirs.release();
     }
 }
 
@@ -290,12 +304,15 @@ pub(crate) async fn next_job(stream: &mut Streaming<v1::WatchJobResponse>) -> v1
     }
 }
 
-/// Follows a stream to its OK, and gives every message.
+/// Follows a stream to its OK, within [`AT_LENGTH`], and gives every message.
 pub(crate) async fn to_end(stream: &mut Streaming<v1::WatchJobResponse>) -> Vec<v1::WatchJobResponse> {
     let mut messages = Vec::new();
-    while let Some(message) = next(stream).await.unwrap() {
-        messages.push(message);
-    }
+    let reading = async {
+        while let Some(message) = stream.message().await.unwrap() {
+            messages.push(message);
+        }
+    };
+    tokio::time::timeout(AT_LENGTH, reading).await.expect("the stream comes to its end");
     messages
 }
 
@@ -303,12 +320,15 @@ pub(crate) async fn to_end(stream: &mut Streaming<v1::WatchJobResponse>) -> Vec<
 pub(crate) async fn job_when(client: &mut Client, task_id: &str, wanted: impl Fn(&v1::Job) -> bool) -> v1::Job {
     let request = v1::WatchJobRequest { until: v1::watch_job_request::Until::ProcessExited.into(), ..watch(task_id) };
     let mut stream = client.watch_job(request).await.unwrap().into_inner();
-    loop {
-        let job = next_job(&mut stream).await;
-        if wanted(&job) {
-            return job;
+    let waiting = async {
+        loop {
+            let job = next_job(&mut stream).await;
+            if wanted(&job) {
+                return job;
+            }
         }
-    }
+    };
+    tokio::time::timeout(AT_LENGTH, waiting).await.expect("the job becomes as wanted")
 }
 
 /// The job at its end.

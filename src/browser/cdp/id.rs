@@ -17,10 +17,7 @@ impl Ids {
     /// The ids of the service that attached as this number.
     #[must_use]
     pub fn new(attach: u32) -> Self {
-        Self {
-            attach: (attach % ATTACHES) << COUNTER_BITS,
-            counter: 0,
-        }
+        Self { attach: (attach % ATTACHES) << COUNTER_BITS, counter: 0 }
     }
 
     /// The next id; the counter skips 0, so that no id is 0.

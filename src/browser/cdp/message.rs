@@ -46,9 +46,7 @@ pub fn head(message: &[u8]) -> Option<Head<'_>> {
 /// The fields of an event, if they are as expected.
 #[must_use]
 pub fn params<'a, P: Deserialize<'a>>(message: &'a [u8]) -> Option<P> {
-    serde_json::from_slice::<Event<P>>(message)
-        .ok()
-        .map(|event| event.params)
+    serde_json::from_slice::<Event<P>>(message).ok().map(|event| event.params)
 }
 
 /// An answer to a command: all the results that are ever looked at, or the browser's refusal.
@@ -326,19 +324,12 @@ mod tests {
         let text = String::from_utf8(command(7, None, "Browser.close", &json!({}))).unwrap();
         assert_eq!(text, r#"{"id":7,"method":"Browser.close","params":{}}"#);
         let text = String::from_utf8(command(8, Some("S"), "Page.enable", &json!({}))).unwrap();
-        assert_eq!(
-            text,
-            r#"{"id":8,"method":"Page.enable","params":{},"sessionId":"S"}"#
-        );
+        assert_eq!(text, r#"{"id":8,"method":"Page.enable","params":{},"sessionId":"S"}"#);
     }
 
     #[test]
     fn a_head_is_found_wherever_the_browser_puts_it() {
-        let head =
-            head(br#"{"params":{"id":"x","method":"no"},"sessionId":"S","method":"A.b"}"#).unwrap();
-        assert_eq!(
-            (head.id, head.method.as_deref(), head.session.as_deref()),
-            (None, Some("A.b"), Some("S"))
-        );
+        let head = head(br#"{"params":{"id":"x","method":"no"},"sessionId":"S","method":"A.b"}"#).unwrap();
+        assert_eq!((head.id, head.method.as_deref(), head.session.as_deref()), (None, Some("A.b"), Some("S")));
     }
 }

@@ -58,18 +58,12 @@ impl Machine for LocalMachine {
 
     fn read(&self, path: &Path, bytes_max: u64) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
-        std::fs::File::open(path)
-            .ok()?
-            .take(bytes_max)
-            .read_to_end(&mut bytes)
-            .ok()?;
+        std::fs::File::open(path).ok()?.take(bytes_max).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }
 
     fn list(&self, dir: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-        entries
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .collect()
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
     }
 }

@@ -54,21 +54,8 @@ impl Found {
         match wrapper::resolve(machine, &given.path) {
             Ok(binary) => {
                 let family = family_of(&given.path, &binary);
-                let kind = if given.exit_only {
-                    Kind::ExitOnly
-                } else {
-                    kind_of(family)
-                };
-                self.add(
-                    machine,
-                    Browser {
-                        name: given.name.clone(),
-                        kind,
-                        binary,
-                        version: None,
-                        family,
-                    },
-                );
+                let kind = if given.exit_only { Kind::ExitOnly } else { kind_of(family) };
+                self.add(machine, Browser { name: given.name.clone(), kind, binary, version: None, family });
             }
             Err(why) => self.report(&given.name, &given.path, why),
         }
@@ -80,16 +67,7 @@ impl Found {
             match wrapper::resolve(machine, &path) {
                 Ok(binary) => {
                     let name = family.name().to_owned();
-                    self.add(
-                        machine,
-                        Browser {
-                            name,
-                            kind: kind_of(family),
-                            binary,
-                            version: None,
-                            family,
-                        },
-                    );
+                    self.add(machine, Browser { name, kind: kind_of(family), binary, version: None, family });
                     return;
                 }
                 // That a usual place is empty is no problem; that a named one is, is.
@@ -109,11 +87,7 @@ impl Found {
     }
 
     fn report(&mut self, name: &str, path: &Path, why: Unresolved) {
-        let problem = Problem {
-            name: name.to_owned(),
-            path: path.to_owned(),
-            why,
-        };
+        let problem = Problem { name: name.to_owned(), path: path.to_owned(), why };
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
@@ -121,25 +95,16 @@ impl Found {
 }
 
 fn kind_of(family: Family) -> Kind {
-    if family.has_pipe() {
-        Kind::Chromium
-    } else {
-        Kind::ExitOnly
-    }
+    if family.has_pipe() { Kind::Chromium } else { Kind::ExitOnly }
 }
 
 /// The binary's name tells the family, else that of the wrapper it was found through.
 fn family_of(given: &Path, binary: &Path) -> Family {
-    let of =
-        |path: &Path| Family::of_file_name(&path.file_name().unwrap_or_default().to_string_lossy());
+    let of = |path: &Path| Family::of_file_name(&path.file_name().unwrap_or_default().to_string_lossy());
     match of(binary) {
         Family::Other => of(given),
-        known @ (Family::Comet
-        | Family::Chrome
-        | Family::Chromium
-        | Family::Edge
-        | Family::Brave
-        | Family::Firefox) => known,
+        known
+        @ (Family::Comet | Family::Chrome | Family::Chromium | Family::Edge | Family::Brave | Family::Firefox) => known,
     }
 }
 
@@ -159,25 +124,14 @@ fn candidates(machine: &impl Machine, family: Family) -> Vec<Candidate> {
         .filter(|path| family_of(Path::new(path), Path::new(path)) == family);
     let named = own.chain(any).filter(|path| !path.is_empty());
     let known = places.paths.iter().filter_map(|path| expand(machine, path));
-    let search = machine
-        .env("PATH")
-        .filter(|_| !places.names.is_empty())
-        .unwrap_or_default();
+    let search = machine.env("PATH").filter(|_| !places.names.is_empty()).unwrap_or_default();
     let on_path = places.names.iter().flat_map(|name| {
         let dirs = search.split(':').filter(|dir| dir.starts_with('/'));
-        dirs.map(|dir| Path::new(dir).join(name))
-            .collect::<Vec<_>>()
+        dirs.map(|dir| Path::new(dir).join(name)).collect::<Vec<_>>()
     });
     named
-        .map(|path| Candidate {
-            path: PathBuf::from(path),
-            named: true,
-        })
-        .chain(
-            known
-                .chain(on_path)
-                .map(|path| Candidate { path, named: false }),
-        )
+        .map(|path| Candidate { path: PathBuf::from(path), named: true })
+        .chain(known.chain(on_path).map(|path| Candidate { path, named: false }))
         .collect()
 }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   open:    discover, auto-attach (pages wait), version, create the page at its URL
-//!   ours, waiting:  attach once more; listen, bind and inject there; end the auto-attach, which lets it run
+//!   ours, waiting:  attach once more; listen, bind and inject there
+//!   injected:       end the auto-attach, which lets it run
 //!   another page:   let it run
 //!   resume:  the replay first, then getTargets: there = inject again, never created = create, gone = closed
 //! ```
@@ -73,8 +74,10 @@ enum Call {
     AttachToTarget,
     FrameTree,
     TargetInfo,
-    /// Any command to the task's page.
+    /// A command that prepares the task's page.
     Prepare,
+    /// The last of them.
+    Inject,
 }
 
 /// A page that waits until it is known whether it is the task's.
@@ -93,7 +96,11 @@ pub struct Session {
     changed: bool,
     /// False after an adoption without a saved state: then a context that was never seen is not suspect.
     contexts_known: bool,
+    /// Whether an earlier service began this conversation.
+    adopted: bool,
     prepared: bool,
+    /// Whether a session of its own was asked for and has not come yet.
+    attaching: bool,
     sample: PageSample,
 }
 
@@ -114,7 +121,9 @@ impl Session {
             state: Saved::default(),
             changed: false,
             contexts_known: true,
+            adopted: false,
             prepared: false,
+            attaching: false,
             sample: PageSample::default(),
         }
     }
@@ -124,12 +133,7 @@ impl Session {
         let mut step = Step::default();
         self.discover(&mut step);
         self.hold_new_pages(&mut step);
-        self.call(
-            &mut step,
-            Call::GetVersion,
-            "Browser.getVersion",
-            &json!({}),
-        );
+        self.call(&mut step, Call::GetVersion, "Browser.getVersion", &json!({}));
         self.create_page(&mut step);
         step.commands
     }
@@ -137,6 +141,7 @@ impl Session {
     /// The first commands to a browser that an earlier service left behind. What it said meanwhile may be
     /// received before or after: the answer to the last of these commands comes after all of it.
     pub fn resume(&mut self, saved: Option<Saved>) -> Vec<Vec<u8>> {
+        self.adopted = true;
         self.contexts_known = saved.is_some();
         self.state = saved.unwrap_or_default();
         let mut step = Step::default();
@@ -146,19 +151,9 @@ impl Session {
             self.hold_new_pages(&mut step);
         }
         if !self.state.answered {
-            self.call(
-                &mut step,
-                Call::GetVersion,
-                "Browser.getVersion",
-                &json!({}),
-            );
+            self.call(&mut step, Call::GetVersion, "Browser.getVersion", &json!({}));
         }
-        self.call(
-            &mut step,
-            Call::GetTargets,
-            "Target.getTargets",
-            &json!({ "filter": pages_only() }),
-        );
+        self.call(&mut step, Call::GetTargets, "Target.getTargets", &json!({ "filter": pages_only() }));
         step.commands
     }
 
@@ -212,17 +207,19 @@ impl Session {
         {
             self.state.answered = true;
             self.changed = true;
-            step.facts.push(Fact::Answered {
-                product: bounded(product),
-            });
+            step.facts.push(Fact::Answered { product: bounded(product) });
         }
         match (call, answer.error) {
             (Some(Call::CreateTarget), Some(error)) => self.give_up_page(error.message, step),
-            (Some(Call::Prepare), Some(error)) if error.code == message::SESSION_NOT_FOUND => {
+            (Some(Call::Prepare | Call::Inject), Some(error)) if error.code == message::SESSION_NOT_FOUND => {
                 self.attach_again(step);
             }
+            // Refused for another reason, it is let go all the same: a page that stands still for ever helps nobody.
+            (Some(Call::Inject), _) => self.injected(step),
             (Some(Call::GetTargets), _) => {
-                self.take_stock(&answer.result.target_infos.unwrap_or_default(), step);
+                if let Some(pages) = answer.result.target_infos {
+                    self.take_stock(&pages, step);
+                }
             }
             (Some(Call::FrameTree), _) => {
                 if let Some(tree) = answer.result.frame_tree {
@@ -245,12 +242,7 @@ impl Session {
     }
 
     fn discover(&mut self, step: &mut Step) {
-        self.send(
-            step,
-            None,
-            "Target.setDiscoverTargets",
-            &json!({ "discover": true, "filter": pages_only() }),
-        );
+        self.send(step, None, "Target.setDiscoverTargets", &json!({ "discover": true, "filter": pages_only() }));
     }
 
     fn hold_new_pages(&mut self, step: &mut Step) {
@@ -263,8 +255,7 @@ impl Session {
     /// Lets the page run, and all later ones: a page that opens a popup must not stand still whenever no service is
     /// there to let the popup go.
     fn stop_holding_pages(&mut self, step: &mut Step) {
-        let params =
-            json!({ "autoAttach": false, "waitForDebuggerOnStart": false, "flatten": true });
+        let params = json!({ "autoAttach": false, "waitForDebuggerOnStart": false, "flatten": true });
         self.send(step, None, "Target.setAutoAttach", &params);
     }
 
@@ -279,28 +270,14 @@ impl Session {
         self.calls.insert(id, call);
     }
 
-    fn call_page(
-        &mut self,
-        step: &mut Step,
-        call: Call,
-        session: &str,
-        method: &str,
-        params: &Value,
-    ) {
+    fn call_page(&mut self, step: &mut Step, call: Call, session: &str, method: &str, params: &Value) {
         let id = self.send(step, Some(session), method, params);
         self.calls.insert(id, call);
     }
 
-    fn send(
-        &mut self,
-        step: &mut Step,
-        session: Option<&str>,
-        method: &str,
-        params: &Value,
-    ) -> u32 {
+    fn send(&mut self, step: &mut Step, session: Option<&str>, method: &str, params: &Value) -> u32 {
         let id = self.ids.next_id();
-        step.commands
-            .push(message::command(id, session, method, params));
+        step.commands.push(message::command(id, session, method, params));
         id
     }
 

@@ -27,10 +27,7 @@ pub(super) enum Navigation {
 /// How the task's own navigation ended.
 pub(super) enum Outcome {
     /// Its document is there.
-    Committed {
-        url: String,
-        http_status: Option<u16>,
-    },
+    Committed { url: String, http_status: Option<u16> },
     /// It is not.
     Failed { url: String, net_error: String },
 }
@@ -54,16 +51,10 @@ impl Navigation {
     pub(super) fn start(&mut self, loader: &str, to: &str) -> bool {
         match self {
             Self::Pending => {
-                *self = Self::Started {
-                    loader: loader.to_owned(),
-                    url: to.to_owned(),
-                    http_status: None,
-                };
+                *self = Self::Started { loader: loader.to_owned(), url: to.to_owned(), http_status: None };
                 true
             }
-            Self::Started {
-                loader: first, url, ..
-            } if first == loader && url != to && !to.is_empty() => {
+            Self::Started { loader: first, url, .. } if first == loader && url != to && !to.is_empty() => {
                 *url = to.to_owned();
                 true
             }
@@ -75,11 +66,7 @@ impl Navigation {
     pub(super) fn respond(&mut self, loader: &str, status: i64) -> bool {
         self.start(loader, "");
         match self {
-            Self::Started {
-                loader: first,
-                http_status,
-                ..
-            } if first == loader => {
+            Self::Started { loader: first, http_status, .. } if first == loader => {
                 // 0 means a scheme without a status.
                 let status = u16::try_from(status).ok().filter(|status| *status != 0);
                 std::mem::replace(http_status, status) != status
@@ -93,23 +80,17 @@ impl Navigation {
         let (url, http_status) = match self {
             // Before the first document there is no other frame that could ask for one.
             Self::Pending if failed.kind == "Document" => (String::new(), None),
-            Self::Started {
-                loader,
-                url,
-                http_status,
-            } if *loader == failed.request_id => (std::mem::take(url), *http_status),
+            Self::Started { loader, url, http_status } if *loader == failed.request_id => {
+                (std::mem::take(url), *http_status)
+            }
             Self::Pending | Self::Started { .. } | Self::Decided => return None,
         };
         *self = Self::Decided;
         Some(match http_status {
-            Some(status) if failed.error_text == EMPTY_HTTP_ERROR => Outcome::Committed {
-                url,
-                http_status: Some(status),
-            },
-            Some(_) | None => Outcome::Failed {
-                url,
-                net_error: failed.error_text.clone(),
-            },
+            Some(status) if failed.error_text == EMPTY_HTTP_ERROR => {
+                Outcome::Committed { url, http_status: Some(status) }
+            }
+            Some(_) | None => Outcome::Failed { url, net_error: failed.error_text.clone() },
         })
     }
 
@@ -117,24 +98,14 @@ impl Navigation {
     pub(super) fn arrive(&mut self, frame: &Frame) -> Option<Outcome> {
         let seen_status = match self {
             Self::Pending => None,
-            Self::Started {
-                loader,
-                http_status,
-                ..
-            } if *loader == frame.loader_id => *http_status,
+            Self::Started { loader, http_status, .. } if *loader == frame.loader_id => *http_status,
             Self::Started { .. } => None,
             Self::Decided => return None,
         };
         let outcome = if let Some(unreachable) = &frame.unreachable_url {
-            Outcome::Failed {
-                url: unreachable.clone(),
-                net_error: UNKNOWN_ERROR.to_owned(),
-            }
+            Outcome::Failed { url: unreachable.clone(), net_error: UNKNOWN_ERROR.to_owned() }
         } else if frame.url.starts_with("http") {
-            Outcome::Committed {
-                url: frame.url.clone(),
-                http_status: seen_status,
-            }
+            Outcome::Committed { url: frame.url.clone(), http_status: seen_status }
         } else {
             // The empty document that every page begins with.
             return None;

@@ -45,10 +45,7 @@ impl Session {
                     && self.owns(&crashed.target_id)
                 {
                     let oom = OUT_OF_MEMORY.contains(&crashed.status.as_str());
-                    step.facts.push(Fact::PageCrashed {
-                        status: bounded(crashed.status),
-                        oom,
-                    });
+                    step.facts.push(Fact::PageCrashed { status: bounded(crashed.status), oom });
                 }
             }
             _ => {}
@@ -61,12 +58,9 @@ impl Session {
 
     fn attached(&mut self, attached: message::Attached, step: &mut Step) {
         let info = attached.target_info;
-        let page = Held {
-            target: info.target_id,
-            session: attached.session_id,
-        };
+        let page = Held { target: info.target_id, session: attached.session_id };
         if self.owns(&page.target) {
-            self.attached_own(page.session, attached.waiting_for_debugger, step);
+            self.attached_own(&page.session, attached.waiting_for_debugger, step);
         } else if self.state.target.is_none() && info.kind == "page" && info.opener_id.is_none() {
             // It may come before the answer that says which page is the task's.
             self.held.push(page);
@@ -76,9 +70,9 @@ impl Session {
     }
 
     /// The session that holds the page still is not the one to keep: it ends with the holding.
-    fn attached_own(&mut self, session: String, waiting: bool, step: &mut Step) {
+    fn attached_own(&mut self, session: &str, waiting: bool, step: &mut Step) {
         if !waiting {
-            self.take_page(&session, step);
+            self.take_page(session, step);
         } else if self.state.session.is_none() {
             self.attach(step);
         }
@@ -87,8 +81,7 @@ impl Session {
     /// A new page of nobody. Without a person its dialogs have to be heard of: they would stop the task's page too
     /// where both share a process.
     fn created(&mut self, info: &TargetInfo, step: &mut Step) {
-        if self.plan.headless && self.prepared && info.kind == "page" && !self.owns(&info.target_id)
-        {
+        if self.plan.headless && self.prepared && info.kind == "page" && !self.owns(&info.target_id) {
             self.attach_to(&info.target_id, step);
         }
     }
@@ -100,12 +93,10 @@ impl Session {
         }
         self.state.target = Some(target.to_owned());
         self.changed = true;
-        step.facts.push(Fact::Created {
-            target: target.to_owned(),
-        });
+        step.facts.push(Fact::Created { target: target.to_owned() });
         for page in std::mem::take(&mut self.held) {
             if page.target == target {
-                self.attached_own(page.session, true, step);
+                self.attached_own(&page.session, true, step);
             } else {
                 self.let_run(&page, step);
             }
@@ -114,9 +105,7 @@ impl Session {
 
     /// The browser refused to make a page.
     pub(super) fn give_up_page(&mut self, message: String, step: &mut Step) {
-        step.facts.push(Fact::NotCreated {
-            message: bounded(message),
-        });
+        step.facts.push(Fact::NotCreated { message: bounded(message) });
         for page in std::mem::take(&mut self.held) {
             self.let_run(&page, step);
         }
@@ -128,12 +117,7 @@ impl Session {
             self.send(step, Some(&page.session), "Page.enable", &json!({}));
         }
         // Whether or not it says that it waits: measured, a popup that does not say so can stop its opener.
-        self.send(
-            step,
-            Some(&page.session),
-            "Runtime.runIfWaitingForDebugger",
-            &json!({}),
-        );
+        self.send(step, Some(&page.session), "Runtime.runIfWaitingForDebugger", &json!({}));
     }
 
     fn detached(&mut self, session: &str, step: &mut Step) {
@@ -149,12 +133,14 @@ impl Session {
             self.state.contexts.clear();
             self.changed = true;
             self.prepared = false;
+            self.attaching = false;
             self.attach(step);
         }
     }
 
     fn attach(&mut self, step: &mut Step) {
-        if let Some(target) = self.state.target.clone().filter(|_| !self.state.closed) {
+        if let Some(target) = self.state.target.clone().filter(|_| !self.state.closed && !self.attaching) {
+            self.attaching = true;
             self.attach_to(&target, step);
         }
     }
@@ -188,14 +174,8 @@ impl Session {
 
     /// The page that an earlier service made, if it left no word which one: no popup, and at the URL if possible.
     fn likely_page(&self, pages: &[TargetInfo]) -> Option<String> {
-        let own = || {
-            pages
-                .iter()
-                .filter(|info| info.kind == "page" && info.opener_id.is_none())
-        };
-        let page = own()
-            .find(|info| info.url == self.plan.url)
-            .or_else(|| own().next())?;
+        let own = || pages.iter().filter(|info| info.kind == "page" && info.opener_id.is_none());
+        let page = own().find(|info| info.url == self.plan.url).or_else(|| own().next())?;
         Some(page.target_id.clone())
     }
 
@@ -219,10 +199,7 @@ impl Session {
         if !self.owns(&info.target_id) {
             return;
         }
-        let sample = PageSample {
-            url: self.shown(&info.url),
-            title: self.shown(&info.title),
-        };
+        let sample = PageSample { url: self.shown(&info.url), title: self.shown(&info.title) };
         if sample != self.sample {
             self.sample = sample.clone();
             step.facts.push(Fact::Sampled(sample));

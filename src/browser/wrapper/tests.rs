@@ -28,33 +28,17 @@ else
   fi
 fi
 "#;
-    let machine = Table::new(Os::Linux)
-        .with_script("/usr/bin/chromium", script)
-        .with_program("/usr/lib/chromium/chromium");
-    assert_eq!(
-        resolved(&machine, "/usr/bin/chromium").as_deref(),
-        Ok("/usr/lib/chromium/chromium")
-    );
+    let machine =
+        Table::new(Os::Linux).with_script("/usr/bin/chromium", script).with_program("/usr/lib/chromium/chromium");
+    assert_eq!(resolved(&machine, "/usr/bin/chromium").as_deref(), Ok("/usr/lib/chromium/chromium"));
 }
 
 #[test]
 fn google_chrome_and_its_relatives() {
     for (link, script, binary) in [
-        (
-            "/usr/bin/google-chrome",
-            "/opt/google/chrome/google-chrome",
-            "/opt/google/chrome/chrome",
-        ),
-        (
-            "/usr/bin/microsoft-edge",
-            "/opt/microsoft/msedge/microsoft-edge",
-            "/opt/microsoft/msedge/msedge",
-        ),
-        (
-            "/usr/bin/brave-browser",
-            "/opt/brave.com/brave/brave-browser",
-            "/opt/brave.com/brave/brave",
-        ),
+        ("/usr/bin/google-chrome", "/opt/google/chrome/google-chrome", "/opt/google/chrome/chrome"),
+        ("/usr/bin/microsoft-edge", "/opt/microsoft/msedge/microsoft-edge", "/opt/microsoft/msedge/msedge"),
+        ("/usr/bin/brave-browser", "/opt/brave.com/brave/brave-browser", "/opt/brave.com/brave/brave"),
     ] {
         let name = binary.rsplit('/').next().unwrap();
         let text = format!(
@@ -62,10 +46,7 @@ fn google_chrome_and_its_relatives() {
              exec < /dev/null\nexec > >(exec cat)\nexec 2> >(exec cat >&2)\n\
              # exec -a \"$0\" \"$HERE/other\"\nexec -a \"$0\" \"$HERE/{name}\" \"$@\"\n"
         );
-        let machine = Table::new(Os::Linux)
-            .with_link(link, script)
-            .with_script(script, &text)
-            .with_program(binary);
+        let machine = Table::new(Os::Linux).with_link(link, script).with_script(script, &text).with_program(binary);
         assert_eq!(resolved(&machine, link).as_deref(), Ok(binary));
     }
 }
@@ -81,23 +62,15 @@ fn backticks_nesting_and_quotes() {
         let machine = Table::new(Os::Linux)
             .with_script("/opt/x/chrome-wrapper", &format!("#!/bin/sh\n{line}\n"))
             .with_program("/opt/x/chrome");
-        assert_eq!(
-            resolved(&machine, "/opt/x/chrome-wrapper").as_deref(),
-            Ok("/opt/x/chrome"),
-            "{line}"
-        );
+        assert_eq!(resolved(&machine, "/opt/x/chrome-wrapper").as_deref(), Ok("/opt/x/chrome"), "{line}");
     }
 }
 
 #[test]
 fn ubuntu_hands_over_to_snap_and_flatpak_to_its_box() {
-    for (line, box_name) in [
-        ("exec /snap/bin/chromium \"$@\"", "snap"),
-        (
-            "exec /usr/bin/flatpak run --command=chromium org.x",
-            "flatpak",
-        ),
-    ] {
+    for (line, box_name) in
+        [("exec /snap/bin/chromium \"$@\"", "snap"), ("exec /usr/bin/flatpak run --command=chromium org.x", "flatpak")]
+    {
         let machine = Table::new(Os::Linux)
             .with_script("/usr/bin/chromium-browser", &format!("#!/bin/sh\n{line}\n"))
             .with_program("/usr/bin/snap")
@@ -130,19 +103,13 @@ fn what_cannot_be_told_is_refused_and_never_run() {
             .with_script("/opt/x/wrapper", &format!("#!/bin/sh\n{line}\n"))
             .with_program("/opt/x/chrome")
             .with_program("/usr/bin/env");
-        assert_eq!(
-            resolved(&machine, "/opt/x/wrapper"),
-            Err(Unresolved::Script),
-            "{line}"
-        );
+        assert_eq!(resolved(&machine, "/opt/x/wrapper"), Err(Unresolved::Script), "{line}");
     }
 }
 
 #[test]
 fn what_is_no_program_is_refused() {
-    let machine = Table::new(Os::Linux)
-        .with_script("/a", "MZ")
-        .with_file("/b", "\x7fELF");
+    let machine = Table::new(Os::Linux).with_script("/a", "MZ").with_file("/b", "\x7fELF");
     assert_eq!(resolved(&machine, "/a"), Err(Unresolved::NotAProgram));
     assert_eq!(resolved(&machine, "/b"), Err(Unresolved::NotExecutable));
     assert_eq!(resolved(&machine, "/c"), Err(Unresolved::Missing));

@@ -100,7 +100,7 @@ impl Work for AppendWork {
             Err(ReadError::Store(fault)) => return Err(fault),
             // This job's own trouble, not that of the others in the batch.
             Err(error @ (ReadError::Damaged(_) | ReadError::PositionForgotten(_) | ReadError::PositionAhead(_))) => {
-                Decision::Refused(Appended::Unknown(Fault::Failed(error.to_string())))
+                Decision::Refused(Appended::Unknown(error.into()))
             }
         };
         Ok(())
@@ -119,7 +119,7 @@ impl Work for AppendWork {
             match read::history(store, job.id, 0) {
                 Ok(history) => log.fill(history),
                 Err(error) => {
-                    self.decision = Decision::Refused(Appended::Unknown(Fault::Failed(error.to_string())));
+                    self.decision = Decision::Refused(Appended::Unknown(error.into()));
                     return;
                 }
             }

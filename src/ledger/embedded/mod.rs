@@ -81,8 +81,8 @@ impl EmbeddedLedger {
         answered.await.map_err(|_dropped| Fault::Broken("the writer is gone".to_owned()))
     }
 
-    async fn purge_step(&self, now: WallTime, jobs_max: u64) -> Result<Purged, Fault> {
-        self.ask(|answer| Box::new(PurgeWork::new(now, jobs_max, answer))).await?
+    async fn purge_step(&self, now: WallTime, excess: u64) -> Result<Purged, Fault> {
+        self.ask(|answer| Box::new(PurgeWork::new(now, excess, answer))).await?
     }
 }
 
@@ -165,15 +165,18 @@ impl Ledger for EmbeddedLedger {
 
     fn purge(&self, now: WallTime, jobs_max: u64) -> Answer<'_, Result<Purged, Fault>> {
         Box::pin(async move {
-            let mut purged = self.purge_step(now, jobs_max).await?;
-            let mut step_len = purged.removed.len();
-            while step_len == REMOVED_MAX {
-                let step = self.purge_step(now, jobs_max).await?;
-                step_len = step.removed.len();
+            let mut excess = self.readers.read(read::count_jobs).await?.saturating_sub(jobs_max);
+            let mut purged = Purged::default();
+            loop {
+                let step = self.purge_step(now, excess).await?;
+                let removed = step.removed.len();
                 purged.removed.extend(step.removed);
                 purged.next_expiry = step.next_expiry;
+                if removed < REMOVED_MAX {
+                    return Ok(purged);
+                }
+                excess = excess.saturating_sub(u64::try_from(removed).unwrap_or(u64::MAX));
             }
-            Ok(purged)
         })
     }
 

@@ -15,8 +15,8 @@ use crate::{
     ledger::{Fault, Purged, shelf::Shelf},
 };
 
-/// Jobs forgotten per transaction, so that appends wait for milliseconds at most.
-pub(super) const REMOVED_MAX: usize = 500;
+/// Jobs forgotten per transaction, so that an append that comes meanwhile waits for about ten milliseconds.
+pub(super) const REMOVED_MAX: usize = 50;
 
 /// Removals that the tail keeps: whoever was away for longer begins with a snapshot.
 const REMOVALS_KEPT: u64 = 100_000;
@@ -24,14 +24,15 @@ const REMOVALS_KEPT: u64 = 100_000;
 /// One step of a purge: at most [`REMOVED_MAX`] jobs.
 pub(super) struct PurgeWork {
     now: WallTime,
-    jobs_max: u64,
+    /// As many go although they have not expired.
+    excess: u64,
     purged: Purged,
     answer: oneshot::Sender<Result<Purged, Fault>>,
 }
 
 impl PurgeWork {
-    pub(super) fn new(now: WallTime, jobs_max: u64, answer: oneshot::Sender<Result<Purged, Fault>>) -> Self {
-        Self { now, jobs_max, purged: Purged::default(), answer }
+    pub(super) fn new(now: WallTime, excess: u64, answer: oneshot::Sender<Result<Purged, Fault>>) -> Self {
+        Self { now, excess, purged: Purged::default(), answer }
     }
 
     fn purge(&mut self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
@@ -49,18 +50,15 @@ impl PurgeWork {
 
     /// The expired ones, and as many more as there are too many jobs. Unsettled ones have no expiry and stay.
     fn choose(&self, store: &Connection) -> rusqlite::Result<Vec<TaskId>> {
-        const COUNT: &str = "SELECT count(*) FROM jobs";
         const SETTLED: &str = "SELECT task_id, expires_at FROM jobs WHERE expires_at IS NOT NULL
             ORDER BY expires_at, task_id LIMIT ?1";
-        let jobs: i64 = store.prepare_cached(COUNT)?.query_row([], |row| row.get(0))?;
-        let excess = unsigned(jobs).saturating_sub(self.jobs_max);
         let now = signed(self.now.micros());
         let limit = i64::try_from(REMOVED_MAX).unwrap_or(i64::MAX);
         let mut statement = store.prepare_cached(SETTLED)?;
         let settled = statement.query_map([limit], |row| Ok((Uuid::from_bytes(row.get(0)?), row.get::<_, i64>(1)?)))?;
         let chosen = (0_u64..).zip(settled).take_while(|(nth, job)| {
             // An error is taken along, so that it is seen.
-            job.as_ref().map_or(true, |(_, expires_at)| *nth < excess || *expires_at <= now)
+            job.as_ref().map_or(true, |(_, expires_at)| *nth < self.excess || *expires_at <= now)
         });
         chosen.map(|(_, job)| job.map(|(uuid, _)| TaskId::new(uuid))).collect()
     }

@@ -97,6 +97,11 @@ pub(super) fn unsettled(connection: &Connection) -> Result<Vec<Arc<Job>>, ReadEr
     all(connection, UNSETTLED, &[])
 }
 
+pub(super) fn count_jobs(connection: &Connection) -> Result<u64, ReadError> {
+    const COUNT: &str = "SELECT count(*) FROM jobs";
+    Ok(connection.prepare_cached(COUNT)?.query_row([], |row| row.get(0)).map(unsigned)?)
+}
+
 pub(super) fn list(connection: &Connection, before: Option<TaskId>, limit: usize) -> Result<Vec<Arc<Job>>, ReadError> {
     const LIST: &str = "SELECT body FROM jobs JOIN changes USING (position)
         WHERE jobs.task_id < ?1 ORDER BY jobs.task_id DESC LIMIT ?2";

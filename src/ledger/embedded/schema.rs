@@ -170,7 +170,7 @@ fn prepare(path: &Path) -> Result<Opened, OpenError> {
     connection.busy_timeout(BUSY_WAIT).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     let version = refuse_unknown(&connection, path)?;
-    connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
+    use_wal(&connection, path)?;
     // FULL: each commit reaches the disk, so an answer survives a power loss.
     connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT).map_err(failed)?;
@@ -195,6 +195,18 @@ fn refuse_unknown(connection: &Connection, path: &Path) -> Result<i64, OpenError
         return Err(OpenError::Newer { path: path.to_owned(), found: version });
     }
     Ok(version)
+}
+
+/// Readers and the writer do not wait for each other only in this mode, which some network file systems cannot have.
+fn use_wal(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let mode = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0));
+    match mode.map_err(|error| open_error(path, &error))?.as_str() {
+        "wal" => Ok(()),
+        mode => Err(OpenError::Refused {
+            path: path.to_owned(),
+            detail: format!("its file system allows only journal mode {mode}; use a local disk"),
+        }),
+    }
 }
 
 /// Looks for damage in what every start relies on: the list of jobs and its indexes, a few milliseconds for 100,000.

@@ -19,11 +19,6 @@ const BACKLOG: i32 = 4;
 pub(super) fn publish(place: &Place, nonce: Nonce, shim: &Identity) -> io::Result<OwnedFd> {
     make_run_dir(place)?;
     rustix::fs::mkdir(place.tmp(), Mode::RWXU)?;
-    match rustix::fs::mkdir(place.job_dir(), Mode::RWXU) {
-        // A job that is tried again after a shim that never got its GO.
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(errno) => return Err(errno.into()),
-    }
     let listener =
         socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
     bind(&listener, &SocketAddrUnix::new(place.socket())?)?;
@@ -50,10 +45,9 @@ fn make_run_dir(place: &Place) -> io::Result<()> {
 
 /// Removes everything of the job: all it had to say was taken in, or it never began.
 pub(super) fn clear_all(place: &Place) {
-    clear_cgroup(place);
     clear_run(place);
-    if unlink_all(place.job_dir(), &["go", "cdp.json"], &[]).is_err() {
-        let _ = place.wipe();
+    for file in [place.go(), place.cdp()] {
+        let _ = rustix::fs::unlink(file);
     }
 }
 

@@ -45,6 +45,8 @@ pub(super) fn run(connection: OwnedFd, request: Request, boot_id: &str) {
     match Shim::begin(&connection, request, boot_id) {
         Ok(mut shim) => {
             shim.attach(connection);
+            shim.write();
+            shim.cgroup = shim.place.cgroup().and_then(spawn::open_cgroup);
             shim.serve();
         }
         Err(refused) => {
@@ -59,6 +61,8 @@ struct Shim {
     identity: Identity,
     listener: OwnedFd,
     signals: OwnedFd,
+    /// Made while GO is waited for, so that it costs the start of the browser nothing.
+    cgroup: Option<OwnedFd>,
     attaches: u32,
     outbox: Outbox,
     phase: Phase,
@@ -131,6 +135,7 @@ impl Shim {
             identity,
             listener,
             signals,
+            cgroup: None,
             connection: None,
             attaches: 0,
             outbox: Outbox::default(),

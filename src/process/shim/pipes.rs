@@ -4,8 +4,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 
-/// One read: what a pipe holds by default.
+/// One read of messages: what a pipe holds by default.
 const READ_LEN: usize = 64 * 1024;
+/// One read of output, of which only the last 4 KiB are kept; a larger buffer would cost a silent browser its pages.
+const OUTPUT_READ_LEN: usize = 4 * 1024;
 /// A browser that leaves so much unread will not read again: its command pipe is closed, which ends one that still can.
 const QUEUED_LEN_MAX: usize = 16 * 1024 * 1024;
 /// The longest message (256 MiB, as much as Chromium itself would send); a longer one closes the pipe as broken.
@@ -142,7 +144,7 @@ impl Output {
 
     /// One read.
     pub(super) fn read(&mut self) -> usize {
-        let mut buffer = [0; READ_LEN];
+        let mut buffer = [0; OUTPUT_READ_LEN];
         let Some(fd) = &self.fd else { return 0 };
         match rustix::io::read(fd, &mut buffer) {
             Err(Errno::AGAIN | Errno::INTR) => 0,

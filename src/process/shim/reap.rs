@@ -60,8 +60,9 @@ impl Shim {
             match raw::peek_ended() {
                 Ok(Some(pid)) if Some(pid) == root => root_ended = self.reap_root(pid),
                 Ok(Some(pid)) => {
-                    let _ = waitpid(Some(pid), WaitOptions::NOHANG);
-                    self.killed += u32::from(self.phase == Phase::Emptying);
+                    let ended = waitpid(Some(pid), WaitOptions::NOHANG).ok().flatten();
+                    let killed = ended.is_some_and(|(_, status)| was_killed(status));
+                    self.killed += u32::from(killed && self.phase == Phase::Emptying);
                 }
                 Ok(None) => break false,
                 Err(_) => break true,
@@ -99,13 +100,19 @@ impl Shim {
         let output_tail = browser.output.finish();
         // While it is a zombie, its group's number is nobody else's.
         signal_group(root, Signal::KILL);
-        let status =
-            waitpid(Some(root), WaitOptions::NOHANG).ok().flatten().and_then(|(_, status)| exit_status(status))?;
+        let (_, ended) = waitpid(Some(root), WaitOptions::NOHANG).ok().flatten()?;
+        let status = exit_status(ended)?;
+        // A kill that came from elsewhere was none of our steps.
+        self.killed += u32::from(was_killed(ended) && self.ladder.furthest() == StopStep::Killed);
         self.ladder.end();
         self.away = None;
         self.phase = Phase::Emptying;
         Some((status, output_tail))
     }
+}
+
+fn was_killed(status: WaitStatus) -> bool {
+    status.terminating_signal() == Some(Signal::KILL.as_raw())
 }
 
 fn exit_status(status: WaitStatus) -> Option<ExitStatus> {

@@ -1,6 +1,6 @@
 //! The shim's side of its socket: who is attached, what they order, and what is done while nobody is.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
@@ -11,8 +11,8 @@ use crate::process::clock::{NS_PER_MS, boot_now_ns};
 use crate::process::frame::Decoder;
 use crate::process::message::{AwayCause, Go, Order, Started, Stop, Told};
 
-/// One read of orders.
-const READ_LEN: usize = 16 * 1024;
+/// One read of orders: GO, the longest that most shims are ever given, fits.
+const READ_LEN: usize = 8 * 1024;
 
 impl Shim {
     /// A service is here: it replaces an older one, and hears everything that was not acknowledged.
@@ -107,7 +107,8 @@ impl Shim {
     }
 
     fn start(&mut self, go: Go) {
-        match spawn::start(&go, &self.place, &self.identity.boot_id) {
+        let cgroup = self.cgroup.take();
+        match spawn::start(&go, &self.place, cgroup.as_ref().map(AsFd::as_fd), &self.identity.boot_id) {
             Ok(browser) => {
                 let (pid, start_ticks) = (browser.identity.pid, browser.identity.start_ticks);
                 self.outbox.push(&Told::Started(Started { pid, start_ticks }));

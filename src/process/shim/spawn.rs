@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -31,7 +31,7 @@ pub(super) struct Browser {
 }
 
 /// Starts it, or says at which stage and why not. On refusal nothing runs.
-pub(super) fn start(go: &Go, place: &Place, boot_id: &str) -> Result<Browser, Refused> {
+pub(super) fn start(go: &Go, place: &Place, cgroup: Option<BorrowedFd<'_>>, boot_id: &str) -> Result<Browser, Refused> {
     let path = go.argv.first().map_or("", String::as_str);
     let refuse =
         |stage: &'static str| move |error: io::Error| Refused::new(stage, &error, format!("cannot start {path:?}"));
@@ -45,14 +45,13 @@ pub(super) fn start(go: &Go, place: &Place, boot_id: &str) -> Result<Browser, Re
         None
     };
     // From here on a browser may exist: once this file is there, nobody starts this job again.
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(place.go()).map_err(refuse("go"))?;
+    place.mark_gone().map_err(|errno| refuse("go")(errno.into()))?;
 
     let wiring = Wiring {
         output: output_theirs.as_fd(),
         pipe: pipes.as_ref().map(|((reads, _), (_, writes))| (reads.as_fd(), writes.as_fd())),
     };
-    let cgroup = place.cgroup().and_then(open_cgroup);
-    let (root, in_cgroup) = match give_birth(&program, &wiring, cgroup.as_ref().map(AsFd::as_fd)) {
+    let (root, in_cgroup) = match give_birth(&program, &wiring, cgroup) {
         Ok(born) => born,
         Err(Stillborn::Clone(error)) => return Err(refuse("clone")(error)),
         Err(Stillborn::Exec(child, error)) => {
@@ -124,7 +123,8 @@ fn pipe_to_them() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((reads, writes))
 }
 
-fn open_cgroup(path: &Path) -> Option<OwnedFd> {
+/// Makes the control group that the browser is to be born in; none where that is not allowed.
+pub(super) fn open_cgroup(path: &Path) -> Option<OwnedFd> {
     match rustix::fs::mkdir(path, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {
             rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()

@@ -1,6 +1,6 @@
 //! `run` with a service of its own: it lives in the call and leaves nothing behind.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Stdio};
 
 use rustix::process::Signal;
 use tokio::{
@@ -8,7 +8,10 @@ use tokio::{
     process::Command,
 };
 
-use super::super::{service::stub_url, stub::stub_browser};
+use super::super::{
+    service::{end_all, stub_url},
+    stub::stub_browser,
+};
 use super::{Call, Ended, ended, program, real_browser, states};
 
 /// Where a service of its own puts what it makes; empty before and after.
@@ -44,6 +47,13 @@ impl Home {
     }
 }
 
+impl Drop for Home {
+    fn drop(&mut self) {
+        // Only a failed test leaves something to end.
+        end_all(&self.dir("r"), &self.dir("s"));
+    }
+}
+
 /// The process of a job that was printed as JSON is gone.
 fn assert_gone(end: &Ended) {
     let pid = end.json().last().unwrap()["job"]["processId"].as_u64().unwrap();
@@ -72,6 +82,30 @@ async fn ctrl_c_cancels_and_still_leaves_nothing_behind() {
     let end = run.end().await;
     assert_eq!(end.code, Some(4), "{end:?}");
     assert_eq!(states(&end.stdout).last(), Some(&("CANCELLED", "CANCEL_REQUESTED")));
+    home.assert_empty();
+}
+
+#[tokio::test]
+async fn a_closed_terminal_ends_the_task_too_unless_it_was_told_not_to() {
+    let home = Home::new();
+    let mut run = Call::start(home.run(&stub_url("/sleep"), &[]));
+    run.line_with("RUNNING").await;
+    run.signal(Signal::HUP);
+    let end = run.end().await;
+    assert_eq!(end.code, Some(4), "{end:?}");
+    assert_eq!(states(&end.stdout).last(), Some(&("CANCELLED", "CANCEL_REQUESTED")));
+    home.assert_empty();
+
+    let run = home.run(&stub_url("/sleep"), &["--timeout-run", "2s"]);
+    let mut nohup = Command::new("nohup");
+    nohup.arg(run.as_std().get_program()).args(run.as_std().get_args()).kill_on_drop(true);
+    nohup.envs(run.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
+    nohup.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut run = Call::start(nohup);
+    run.line_with("RUNNING").await;
+    run.signal(Signal::HUP);
+    let end = run.end().await;
+    assert_eq!(states(&end.stdout).last(), Some(&("TIMED_OUT", "RUN_TIMEOUT")), "{end:?}");
     home.assert_empty();
 }
 

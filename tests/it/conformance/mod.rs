@@ -65,6 +65,7 @@ pub(crate) async fn whole_tail(ledger: &dyn Ledger) -> Vec<(Position, TailEntry)
             return entries;
         }
         assert!(more.len() <= 3, "no more than were asked for");
+        assert!(more[0].0 > after && more.is_sorted_by(|one, next| one.0 < next.0), "each position once, forward");
         entries.extend(more);
     }
 }

@@ -93,7 +93,8 @@ impl Fixture {
             std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
         };
         assert_eq!(left(self.dirs.run()), Vec::<PathBuf>::new());
-        assert_eq!(left(&self.base.path().join("state/jobs")), Vec::<PathBuf>::new());
+        let jobs = self.base.path().join("state/jobs");
+        assert_eq!(left(&jobs), [jobs.join(".go")], "only what every job shares");
         self.dirs.release();
         assert!(!self.dirs.run().exists());
         let name = self.dirs.run().file_name().unwrap();

@@ -90,7 +90,7 @@ async fn the_end_of_the_connection_before_go_launches_nothing_and_leaves_nothing
     let place = fixture.place();
     let shim = fixture.shim(&place).await;
     let pid = shim.hello().shim.pid;
-    assert!(place.run_dir().exists() && place.job_dir().exists());
+    assert!(place.run_dir().exists());
     drop(shim);
     gone(pid).await;
     assert!(!place.launched_any());
@@ -101,8 +101,7 @@ async fn the_end_of_the_connection_before_go_launches_nothing_and_leaves_nothing
 async fn a_job_that_went_is_never_started_again() {
     let fixture = Fixture::new().await;
     let place = fixture.place();
-    fs::create_dir_all(place.job_dir()).unwrap();
-    fs::write(place.job_dir().join("go"), "").unwrap();
+    fs::write(place.cdp().with_extension("go"), "").unwrap();
     let mut shim = fixture.shim(&place).await;
     shim.send(&Order::Go(go("/exit/0"))).await.unwrap();
     match told(&mut shim).await {

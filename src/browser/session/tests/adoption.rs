@@ -9,10 +9,7 @@ fn a_lost_session_is_replaced_while_the_page_lives() {
     talk.event("Target.detachedFromTarget", &json!({ "sessionId": "S" }));
     assert_eq!(talk.sent.last().unwrap().1, "Target.attachToTarget");
     talk.attach_own("S2");
-    assert!(
-        talk.sent_to("S2")
-            .contains(&"Runtime.addBinding".to_owned())
-    );
+    assert!(talk.sent_to("S2").contains(&"Runtime.addBinding".to_owned()));
 }
 
 #[test]
@@ -21,17 +18,11 @@ fn an_adopted_page_is_injected_again_and_goes_on_reporting() {
     let saved: Saved = serde_json::from_str(&serde_json::to_string(&saved).unwrap()).unwrap();
     let mut talk = Talk::resumed(1, Some(saved));
     talk.report(2, &done_payload());
-    talk.answer(
-        "Target.getTargets",
-        &json!({ "targetInfos": [{ "targetId": "T", "type": "page", "url": URL }] }),
-    );
+    talk.answer("Target.getTargets", &json!({ "targetInfos": [{ "targetId": "T", "type": "page", "url": URL }] }));
     let sent = talk.sent_to("S");
     assert!(sent.contains(&"Page.addScriptToEvaluateOnNewDocument".to_owned()));
     assert!(!sent.contains(&"Network.enable".to_owned()));
-    let sampled = Fact::Sampled(PageSample {
-        url: URL.to_owned(),
-        title: String::new(),
-    });
+    let sampled = Fact::Sampled(PageSample { url: URL.to_owned(), title: String::new() });
     assert_eq!(talk.take_facts(), [done(), sampled]);
 }
 
@@ -56,17 +47,10 @@ fn the_replay_of_a_creation_is_understood_although_its_command_is_not_ours() {
     talk.attach("T", "A", None);
     talk.say(&json!({ "id": 4, "result": { "targetId": "T" } }));
     talk.attach_own("S");
-    assert_eq!(talk.sent_to("S"), PREPARATION);
+    assert_eq!(talk.sent_to("S")[..5], PREPARATION);
     assert_eq!(
         talk.take_facts(),
-        [
-            Fact::Answered {
-                product: "Chrome/1".to_owned()
-            },
-            Fact::Created {
-                target: "T".to_owned()
-            }
-        ]
+        [Fact::Answered { product: "Chrome/1".to_owned() }, Fact::Created { target: "T".to_owned() }]
     );
 }
 
@@ -84,34 +68,21 @@ fn without_a_saved_state_the_token_alone_vouches() {
         "Target.attachedToTarget",
         &json!({ "sessionId": "S", "waitingForDebugger": false, "targetInfo": { "targetId": "T", "type": "page" } }),
     );
-    talk.answer(
-        "Page.getFrameTree",
-        &json!({ "frameTree": { "frame": { "id": "T", "loaderId": "L", "url": URL } } }),
-    );
-    talk.facts
-        .retain(|fact| matches!(fact, Fact::Committed { .. }));
+    talk.attach_own("S");
+    talk.answer(INJECT, &json!({ "identifier": "1" }));
+    talk.answer("Page.getFrameTree", &json!({ "frameTree": { "frame": { "id": "T", "loaderId": "L", "url": URL } } }));
+    talk.facts.retain(|fact| matches!(fact, Fact::Committed { .. }));
     assert_eq!(talk.take_facts(), [committed(None)]);
     talk.report(2, &done_payload());
     talk.report(2, r#"{"token":"guess","status":"DONE"}"#);
-    assert_eq!(
-        talk.take_facts(),
-        [done(), Fact::ReportRefused(Refusal::Token)]
-    );
+    assert_eq!(talk.take_facts(), [done(), Fact::ReportRefused(Refusal::Token)]);
 }
 
 #[test]
 fn a_session_that_did_not_outlive_the_adoption_is_replaced() {
     let mut talk = Talk::resumed(1, Talk::arrived().saved);
-    talk.answer(
-        "Target.getTargets",
-        &json!({ "targetInfos": [{ "targetId": "T", "type": "page", "url": URL }] }),
-    );
-    let id = talk
-        .sent
-        .iter()
-        .find(|(_, method, _)| method == "Page.enable")
-        .unwrap()
-        .0;
+    talk.answer("Target.getTargets", &json!({ "targetInfos": [{ "targetId": "T", "type": "page", "url": URL }] }));
+    let id = talk.sent.iter().find(|(_, method, _)| method == "Page.enable").unwrap().0;
     talk.say(&json!({ "id": id, "error": { "code": -32001, "message": "Session with given id not found." } }));
     assert_eq!(talk.sent.last().unwrap().1, "Target.attachToTarget");
 }
@@ -144,10 +115,7 @@ fn what_is_saved_changes_only_when_it_must_be_written() {
     talk.saved = None;
     talk.page_event("Runtime.consoleAPICalled", &json!({ "type": "log" }));
     talk.report(2, &done_payload());
-    talk.event(
-        "Target.targetInfoChanged",
-        &json!({ "targetInfo": { "targetId": "T", "type": "page", "title": "x" } }),
-    );
+    talk.event("Target.targetInfoChanged", &json!({ "targetInfo": { "targetId": "T", "type": "page", "title": "x" } }));
     assert_eq!(talk.saved, None);
     talk.page_event("Runtime.executionContextsCleared", &json!({}));
     assert!(talk.saved.is_some());

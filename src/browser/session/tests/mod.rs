@@ -34,12 +34,7 @@ impl Talk {
     fn opened(headless: bool) -> Self {
         let mut session = Session::new(0, plan(headless));
         let commands = session.open();
-        let mut talk = Self {
-            session,
-            sent: Vec::new(),
-            facts: Vec::new(),
-            saved: None,
-        };
+        let mut talk = Self { session, sent: Vec::new(), facts: Vec::new(), saved: None };
         talk.note(&commands);
         talk
     }
@@ -47,12 +42,7 @@ impl Talk {
     fn resumed(attach: u32, saved: Option<Saved>) -> Self {
         let mut session = Session::new(attach, plan(true));
         let commands = session.resume(saved);
-        let mut talk = Self {
-            session,
-            sent: Vec::new(),
-            facts: Vec::new(),
-            saved: None,
-        };
+        let mut talk = Self { session, sent: Vec::new(), facts: Vec::new(), saved: None };
         talk.note(&commands);
         talk
     }
@@ -63,6 +53,7 @@ impl Talk {
         talk.attach("T", "A", None);
         talk.answer("Target.createTarget", &json!({ "targetId": "T" }));
         talk.attach_own("S");
+        talk.answer(INJECT, &json!({ "identifier": "1" }));
         talk.facts.clear();
         talk
     }
@@ -81,17 +72,14 @@ impl Talk {
         for command in commands {
             let mut command: Value = serde_json::from_slice(command).unwrap();
             let method = command["method"].as_str().unwrap().to_owned();
-            self.sent
-                .push((command["id"].as_u64().unwrap(), method, command.take()));
+            self.sent.push((command["id"].as_u64().unwrap(), method, command.take()));
         }
     }
 
     /// Methods of the commands that were sent to one session since the last call.
     fn sent_to(&mut self, session: &str) -> Vec<String> {
         let sent = std::mem::take(&mut self.sent).into_iter();
-        sent.filter(|(_, _, command)| command["sessionId"] == session)
-            .map(|(_, method, _)| method)
-            .collect()
+        sent.filter(|(_, _, command)| command["sessionId"] == session).map(|(_, method, _)| method).collect()
     }
 
     fn say(&mut self, message: &Value) {
@@ -110,11 +98,7 @@ impl Talk {
     }
 
     fn answer(&mut self, method: &str, result: &Value) {
-        let (id, ..) = self
-            .sent
-            .iter()
-            .find(|(_, sent, _)| sent == method)
-            .expect("the command was sent");
+        let (id, ..) = self.sent.iter().find(|(_, sent, _)| sent == method).expect("the command was sent");
         self.say(&json!({ "id": id, "result": result }));
     }
 
@@ -129,8 +113,7 @@ impl Talk {
     /// The answer to the attachment that was asked for.
     fn attach_own(&mut self, session: &str) {
         let info = json!({ "targetId": "T", "type": "page", "url": URL, "title": "" });
-        let params =
-            json!({ "sessionId": session, "waitingForDebugger": false, "targetInfo": info });
+        let params = json!({ "sessionId": session, "waitingForDebugger": false, "targetInfo": info });
         self.event("Target.attachedToTarget", &params);
     }
 
@@ -176,34 +159,18 @@ fn done_payload() -> String {
 
 fn done() -> Fact {
     let result = Some("42".to_owned());
-    Fact::Reported(Report {
-        status: ReportStatus::Done,
-        message: String::new(),
-        result,
-        progress: None,
-    })
+    Fact::Reported(Report { status: ReportStatus::Done, message: String::new(), result, progress: None })
 }
 
 fn committed(http_status: Option<u16>) -> Fact {
-    Fact::Committed {
-        url: URL.to_owned(),
-        http_status,
-    }
+    Fact::Committed { url: URL.to_owned(), http_status }
 }
 
 fn failed_with(net_error: &str) -> Fact {
-    Fact::NavigationFailed {
-        url: URL.to_owned(),
-        net_error: net_error.to_owned(),
-    }
+    Fact::NavigationFailed { url: URL.to_owned(), net_error: net_error.to_owned() }
 }
 
-const PREPARATION: [&str; 7] = [
-    "Page.enable",
-    "Network.enable",
-    "Runtime.enable",
-    "Runtime.addBinding",
-    "Page.addScriptToEvaluateOnNewDocument",
-    "Runtime.runIfWaitingForDebugger",
-    "Page.getFrameTree",
-];
+const PREPARATION: [&str; 5] =
+    ["Page.enable", "Network.enable", "Runtime.enable", "Runtime.addBinding", "Page.addScriptToEvaluateOnNewDocument"];
+
+const INJECT: &str = "Page.addScriptToEvaluateOnNewDocument";

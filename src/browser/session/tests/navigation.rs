@@ -15,16 +15,6 @@ fn a_document_with_its_status_is_committed_and_the_network_is_left_alone() {
 }
 
 #[test]
-fn a_document_that_came_before_the_page_could_be_heard_is_found() {
-    let mut talk = Talk::attached();
-    let frame = json!({ "frameTree": { "frame": { "id": "T", "loaderId": "L", "url": URL } } });
-    talk.answer("Page.getFrameTree", &frame);
-    assert_eq!(talk.take_facts(), [committed(None)]);
-    talk.navigated(&json!({ "id": "T", "loaderId": "L", "url": URL }));
-    assert_eq!(talk.take_facts(), [], "it counts once");
-}
-
-#[test]
 fn redirects_keep_the_request_and_the_last_status_counts() {
     let mut talk = Talk::attached();
     talk.started("L");
@@ -34,13 +24,7 @@ fn redirects_keep_the_request_and_the_last_status_counts() {
     talk.responded("L", 200);
     talk.navigated(&json!({ "id": "T", "loaderId": "L", "url": "http://127.0.0.1:8000/end" }));
     let end = "http://127.0.0.1:8000/end".to_owned();
-    assert_eq!(
-        talk.take_facts(),
-        [Fact::Committed {
-            url: end,
-            http_status: Some(200)
-        }]
-    );
+    assert_eq!(talk.take_facts(), [Fact::Committed { url: end, http_status: Some(200) }]);
 }
 
 #[test]
@@ -48,28 +32,22 @@ fn a_net_error_is_a_fact_once_and_its_error_page_is_not() {
     let mut talk = Talk::attached();
     talk.started("L");
     talk.failed("L", "net::ERR_NAME_NOT_RESOLVED");
-    talk.navigated(&json!({ "id": "T", "loaderId": "L", "url": "chrome-error://chromewebdata/", "unreachableUrl": URL }));
+    talk.navigated(
+        &json!({ "id": "T", "loaderId": "L", "url": "chrome-error://chromewebdata/", "unreachableUrl": URL }),
+    );
     talk.page_event("Page.loadEventFired", &json!({ "timestamp": 1 }));
     talk.started("L2");
     talk.failed("L2", "net::ERR_NAME_NOT_RESOLVED");
-    assert_eq!(
-        talk.take_facts(),
-        [failed_with("net::ERR_NAME_NOT_RESOLVED")]
-    );
+    assert_eq!(talk.take_facts(), [failed_with("net::ERR_NAME_NOT_RESOLVED")]);
 }
 
 #[test]
 fn an_error_is_seen_even_when_its_beginning_was_not() {
     let mut talk = Talk::attached();
     talk.failed("L", "net::ERR_CONNECTION_REFUSED");
-    assert_eq!(
-        talk.take_facts(),
-        [failed_with("net::ERR_CONNECTION_REFUSED")]
-    );
+    assert_eq!(talk.take_facts(), [failed_with("net::ERR_CONNECTION_REFUSED")]);
     let mut talk = Talk::attached();
-    talk.navigated(
-        &json!({ "id": "T", "loaderId": "L", "url": "chrome-error://x/", "unreachableUrl": URL }),
-    );
+    talk.navigated(&json!({ "id": "T", "loaderId": "L", "url": "chrome-error://x/", "unreachableUrl": URL }));
     assert_eq!(talk.take_facts(), [failed_with("net::ERR_FAILED")]);
 }
 
@@ -87,9 +65,7 @@ fn other_frames_and_other_requests_do_not_decide() {
     let mut talk = Talk::attached();
     talk.started("L");
     talk.failed("image", "net::ERR_FAILED");
-    talk.navigated(
-        &json!({ "id": "F", "parentId": "T", "loaderId": "LF", "url": "http://other/" }),
-    );
+    talk.navigated(&json!({ "id": "F", "parentId": "T", "loaderId": "LF", "url": "http://other/" }));
     talk.navigated(&json!({ "id": "T", "loaderId": "B", "url": "about:blank" }));
     assert_eq!(talk.take_facts(), []);
 }

@@ -24,14 +24,8 @@ fn reports_from_elsewhere_are_refused_by_name() {
     talk.report(2, &done_payload());
     talk.context(4, "https://evil.example", "T");
     talk.report(4, &done_payload());
-    let refusals = [
-        Refusal::Frame,
-        Refusal::Frame,
-        Refusal::Token,
-        Refusal::Malformed,
-        Refusal::Frame,
-        Refusal::Origin,
-    ];
+    let refusals =
+        [Refusal::Frame, Refusal::Frame, Refusal::Token, Refusal::Malformed, Refusal::Frame, Refusal::Origin];
     assert_eq!(talk.take_facts(), refusals.map(Fact::ReportRefused));
 }
 
@@ -53,10 +47,7 @@ fn an_isolated_world_or_a_popup_cannot_report() {
 fn a_closed_page_is_a_fact_once_and_another_page_is_not() {
     let mut talk = Talk::arrived();
     talk.event("Target.targetDestroyed", &json!({ "targetId": "P" }));
-    talk.event(
-        "Target.detachedFromTarget",
-        &json!({ "sessionId": "S", "targetId": "T" }),
-    );
+    talk.event("Target.detachedFromTarget", &json!({ "sessionId": "S", "targetId": "T" }));
     talk.event("Target.targetDestroyed", &json!({ "targetId": "T" }));
     talk.event("Target.targetDestroyed", &json!({ "targetId": "T" }));
     assert_eq!(talk.take_facts(), [Fact::PageClosed]);
@@ -66,21 +57,9 @@ fn a_closed_page_is_a_fact_once_and_another_page_is_not() {
 fn a_crash_says_whether_memory_was_the_cause() {
     for (status, oom) in [("crashed", false), ("killed", false), ("oom", true)] {
         let mut talk = Talk::arrived();
-        talk.event(
-            "Target.targetCrashed",
-            &json!({ "targetId": "P", "status": status, "errorCode": 1 }),
-        );
-        talk.event(
-            "Target.targetCrashed",
-            &json!({ "targetId": "T", "status": status, "errorCode": 1 }),
-        );
-        assert_eq!(
-            talk.take_facts(),
-            [Fact::PageCrashed {
-                status: status.to_owned(),
-                oom
-            }]
-        );
+        talk.event("Target.targetCrashed", &json!({ "targetId": "P", "status": status, "errorCode": 1 }));
+        talk.event("Target.targetCrashed", &json!({ "targetId": "T", "status": status, "errorCode": 1 }));
+        assert_eq!(talk.take_facts(), [Fact::PageCrashed { status: status.to_owned(), oom }]);
     }
 }
 
@@ -90,18 +69,9 @@ fn what_is_shown_is_sampled_when_it_changes_and_never_shows_the_token() {
     let info = |title: &str| json!({ "targetInfo": { "targetId": "T", "type": "page", "title": title, "url": format!("{URL}#ctr=1.{TOKEN}") } });
     talk.event("Target.targetInfoChanged", &info("a"));
     talk.event("Target.targetInfoChanged", &info("a"));
-    talk.event(
-        "Target.targetInfoChanged",
-        &json!({ "targetInfo": { "targetId": "P", "type": "page" } }),
-    );
+    talk.event("Target.targetInfoChanged", &json!({ "targetInfo": { "targetId": "P", "type": "page" } }));
     let url = format!("{URL}#ctr=1.[token]");
-    assert_eq!(
-        talk.take_facts(),
-        [Fact::Sampled(PageSample {
-            url,
-            title: "a".to_owned()
-        })]
-    );
+    assert_eq!(talk.take_facts(), [Fact::Sampled(PageSample { url, title: "a".to_owned() })]);
 }
 
 #[test]
@@ -110,10 +80,7 @@ fn the_title_is_asked_for_when_a_document_has_loaded() {
     talk.page_event("Page.loadEventFired", &json!({ "timestamp": 1 }));
     let info = json!({ "targetId": "T", "type": "page", "url": URL, "title": "t" });
     talk.answer("Target.getTargetInfo", &json!({ "targetInfo": info }));
-    let sample = PageSample {
-        url: URL.to_owned(),
-        title: "t".to_owned(),
-    };
+    let sample = PageSample { url: URL.to_owned(), title: "t".to_owned() };
     assert_eq!(talk.take_facts(), [Fact::Sampled(sample)]);
     assert!(talk.session.ask_sample().is_some());
     talk.event("Target.targetDestroyed", &json!({ "targetId": "T" }));
@@ -122,19 +89,14 @@ fn the_title_is_asked_for_when_a_document_has_loaded() {
 
 #[test]
 fn a_dialog_is_accepted_where_nobody_sees_it_and_left_to_the_person_in_a_window() {
-    let dialog = json!({ "type": "prompt", "message": "?", "url": URL, "defaultPrompt": "d", "hasBrowserHandler": true });
+    let dialog =
+        json!({ "type": "prompt", "message": "?", "url": URL, "defaultPrompt": "d", "hasBrowserHandler": true });
     let mut talk = Talk::arrived();
     talk.sent.clear();
     talk.page_event("Page.javascriptDialogOpening", &dialog);
-    assert_eq!(
-        talk.sent[0].2["params"],
-        json!({ "accept": true, "promptText": "d" })
-    );
+    assert_eq!(talk.sent[0].2["params"], json!({ "accept": true, "promptText": "d" }));
     talk.page_event("Page.javascriptDialogClosed", &json!({}));
-    let opened = |accepted| Fact::DialogOpened {
-        kind: "prompt".to_owned(),
-        accepted,
-    };
+    let opened = |accepted| Fact::DialogOpened { kind: "prompt".to_owned(), accepted };
     assert_eq!(talk.take_facts(), [opened(true), Fact::DialogClosed]);
 
     let mut talk = Talk::opened(false);
@@ -144,10 +106,7 @@ fn a_dialog_is_accepted_where_nobody_sees_it_and_left_to_the_person_in_a_window(
     talk.sent.clear();
     talk.facts.clear();
     talk.page_event("Page.javascriptDialogOpening", &dialog);
-    assert_eq!(
-        (talk.sent.len(), talk.take_facts()),
-        (0, vec![opened(false)])
-    );
+    assert_eq!((talk.sent.len(), talk.take_facts()), (0, vec![opened(false)]));
 }
 
 #[test]
