@@ -133,6 +133,13 @@ impl Refused {
         self.stage == "lock" && self.errno == Errno::WOULDBLOCK.raw_os_error()
     }
 
+    /// Whether the job's directories were in use, or taken away meanwhile: another shim of this job has not left yet.
+    #[must_use]
+    pub fn is_place_taken(&self) -> bool {
+        let taken = [Errno::EXIST, Errno::NOENT, Errno::NOTEMPTY, Errno::ADDRINUSE];
+        self.stage == "directories" && taken.iter().any(|errno| errno.raw_os_error() == self.errno)
+    }
+
     pub(super) fn new(stage: &str, error: &io::Error, message: String) -> Refused {
         let errno = error.raw_os_error().unwrap_or_default();
         Refused { stage: stage.to_owned(), errno, errno_name: errno_name(errno), message }

@@ -1,6 +1,6 @@
 //! One job from its queue to the end of its process tree, told in order.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinHandle;
 
@@ -28,10 +28,28 @@ pub(super) enum Turn {
 /// A shim that gets ready. Dropping it, or the shim, ends it: without the word GO it starts nothing.
 pub(super) type Preparing = JoinHandle<Result<Shim, LaunchError>>;
 
-/// Lets a shim get ready.
+/// First pause while a shim of an earlier service leaves; doubled up to the longest one.
+const LEAVE_PAUSE_FIRST: Duration = Duration::from_millis(10);
+/// Longest pause, after some 1.3 s in all: a shim without the word needs a few milliseconds to leave.
+const LEAVE_PAUSE_MAX: Duration = Duration::from_millis(640);
+
+/// Lets a shim get ready. One that an earlier service asked for just before it died may still be on its way out.
 pub(super) fn prepare(host: &Arc<Host>, id: TaskId) -> Preparing {
     let (host, tasks) = (Arc::clone(host), host.tasks.clone());
-    tasks.spawn(async move { host.launcher.fork_shim(&host.dirs.place(&id.to_string()), launch::nonce()).await })
+    tasks.spawn(async move {
+        let place = host.dirs.place(&id.to_string());
+        let mut pause = LEAVE_PAUSE_FIRST;
+        loop {
+            match host.launcher.fork_shim(&place, launch::nonce()).await {
+                Err(LaunchError::Refused(refused)) if refused.is_place_taken() && pause <= LEAVE_PAUSE_MAX => {
+                    tracing::debug!(task_id = %id, %refused, "another shim of this job has not left yet");
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                outcome => return outcome,
+            }
+        }
+    })
 }
 
 /// Attends a job from its queue on.

@@ -96,8 +96,6 @@ pub struct Session {
     changed: bool,
     /// False after an adoption without a saved state: then a context that was never seen is not suspect.
     contexts_known: bool,
-    /// Whether an earlier service began this conversation.
-    adopted: bool,
     prepared: bool,
     /// Whether a session of its own was asked for and has not come yet.
     attaching: bool,
@@ -121,7 +119,6 @@ impl Session {
             state: Saved::default(),
             changed: false,
             contexts_known: true,
-            adopted: false,
             prepared: false,
             attaching: false,
             sample: PageSample::default(),
@@ -141,7 +138,6 @@ impl Session {
     /// The first commands to a browser that an earlier service left behind. What it said meanwhile may be
     /// received before or after: the answer to the last of these commands comes after all of it.
     pub fn resume(&mut self, saved: Option<Saved>) -> Vec<Vec<u8>> {
-        self.adopted = true;
         self.contexts_known = saved.is_some();
         self.state = saved.unwrap_or_default();
         let mut step = Step::default();

@@ -40,11 +40,11 @@ impl Session {
             return;
         };
         self.send(step, Some(&session), "Runtime.runIfWaitingForDebugger", &json!({}));
-        self.stop_holding_pages(step);
-        if self.adopted && !self.state.navigation.is_decided() {
-            // The document may long be there.
+        if !self.state.navigation.is_decided() {
+            // Measured: it may be there since before the page could be listened to, and is then not announced.
             self.call_page(step, Call::FrameTree, &session, "Page.getFrameTree", &json!({}));
         }
+        self.stop_holding_pages(step);
     }
 
     pub(super) fn take_page_event(&mut self, method: &str, message: &[u8], step: &mut Step) {

@@ -15,6 +15,16 @@ fn a_document_with_its_status_is_committed_and_the_network_is_left_alone() {
 }
 
 #[test]
+fn a_document_that_came_before_the_page_could_be_heard_is_found() {
+    let mut talk = Talk::attached();
+    let frame = json!({ "frameTree": { "frame": { "id": "T", "loaderId": "L", "url": URL } } });
+    talk.answer("Page.getFrameTree", &frame);
+    assert_eq!(talk.take_facts(), [committed(None)]);
+    talk.navigated(&json!({ "id": "T", "loaderId": "L", "url": URL }));
+    assert_eq!(talk.take_facts(), [], "it counts once");
+}
+
+#[test]
 fn redirects_keep_the_request_and_the_last_status_counts() {
     let mut talk = Talk::attached();
     talk.started("L");

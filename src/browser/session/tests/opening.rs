@@ -50,7 +50,7 @@ fn check_preparation(mut talk: Talk) {
     assert_eq!((method.as_str(), &command["params"]["autoAttach"]), ("Target.setAutoAttach", &json!(false)));
     let sent = talk.sent_to("S");
     assert_eq!(sent[..5], PREPARATION);
-    assert_eq!(sent[5..], ["Runtime.runIfWaitingForDebugger"]);
+    assert_eq!(sent[5..], ["Runtime.runIfWaitingForDebugger", "Page.getFrameTree"]);
 }
 
 #[test]
