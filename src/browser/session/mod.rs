@@ -48,6 +48,8 @@ pub struct Saved {
     answered: bool,
     target: Option<String>,
     session: Option<String>,
+    /// The session that holds the page still until its script is in place.
+    holding: Option<String>,
     main_frame: Option<String>,
     contexts: BTreeMap<i64, String>,
     navigation: Navigation,
@@ -84,7 +86,12 @@ enum Call {
 struct Held {
     target: String,
     session: String,
+    /// What it said meanwhile.
+    early: Vec<(String, Vec<u8>)>,
 }
+
+/// Most messages kept of a page that waits: a navigation with many redirects has a dozen.
+const EARLY_MAX: usize = 64;
 
 /// The conversation with one browser about one task's page.
 pub struct Session {
@@ -192,6 +199,12 @@ impl Session {
             self.take_dialog(session, message, step);
         } else if session.is_some() && session == self.state.session.as_deref() {
             self.take_page_event(method, message, step);
+        } else if session.is_some() && session == self.state.holding.as_deref() {
+            self.take_holding_event(method, message, step);
+        } else if let Some(held) = self.held.iter_mut().find(|held| session == Some(&held.session))
+            && held.early.len() < EARLY_MAX
+        {
+            held.early.push((method.to_owned(), message.to_owned()));
         }
     }
 

@@ -83,6 +83,20 @@ impl Session {
         }
     }
 
+    /// What the session that holds the page hears of its navigation; the one to keep may have come too late for it.
+    pub(super) fn take_holding_event(&mut self, method: &str, message: &[u8], step: &mut Step) {
+        if self.state.navigation.is_decided() {
+            return;
+        }
+        if method == "Page.frameNavigated" {
+            if let Some(navigated) = message::params::<message::FrameNavigated>(message) {
+                self.judge_document(&navigated.frame, step);
+            }
+        } else {
+            self.take_navigation_event(method, message, step);
+        }
+    }
+
     fn take_navigation_event(&mut self, method: &str, message: &[u8], step: &mut Step) {
         match method {
             "Page.frameStartedNavigating" => {
@@ -145,7 +159,7 @@ impl Session {
             }
         });
         // What the page loads from now on is its own affair, and would only fill the pipe.
-        if let Some(session) = self.state.session.clone() {
+        for session in [self.state.session.clone(), self.state.holding.clone()].into_iter().flatten() {
             self.send(step, Some(&session), "Network.disable", &json!({}));
         }
     }

@@ -58,22 +58,35 @@ impl Session {
 
     fn attached(&mut self, attached: message::Attached, step: &mut Step) {
         let info = attached.target_info;
-        let page = Held { target: info.target_id, session: attached.session_id };
+        let page = Held { target: info.target_id, session: attached.session_id, early: Vec::new() };
         if self.owns(&page.target) {
+            if attached.waiting_for_debugger {
+                self.listen(&page.session, step);
+            }
             self.attached_own(&page.session, attached.waiting_for_debugger, step);
         } else if self.state.target.is_none() && info.kind == "page" && info.opener_id.is_none() {
             // It may come before the answer that says which page is the task's.
+            self.listen(&page.session, step);
             self.held.push(page);
         } else {
             self.let_run(&page, step);
         }
     }
 
-    /// The session that holds the page still is not the one to keep: it ends with the holding.
+    /// Hears how the navigation goes from the first moment: the page is held, but its document is on its way.
+    fn listen(&mut self, session: &str, step: &mut Step) {
+        self.send(step, Some(session), "Page.enable", &json!({}));
+        self.send(step, Some(session), "Network.enable", &json!({}));
+    }
+
+    /// The session that holds the page still is not the one to keep: it ends with the holding. Until then it is the
+    /// one that hears everything.
     fn attached_own(&mut self, session: &str, waiting: bool, step: &mut Step) {
         if !waiting {
             self.take_page(session, step);
         } else if self.state.session.is_none() {
+            self.state.holding = Some(session.to_owned());
+            self.changed = true;
             self.attach(step);
         }
     }
@@ -97,6 +110,9 @@ impl Session {
         for page in std::mem::take(&mut self.held) {
             if page.target == target {
                 self.attached_own(&page.session, true, step);
+                for (method, message) in &page.early {
+                    self.take_holding_event(method, message, step);
+                }
             } else {
                 self.let_run(&page, step);
             }
@@ -122,6 +138,10 @@ impl Session {
 
     fn detached(&mut self, session: &str, step: &mut Step) {
         self.held.retain(|held| held.session != session);
+        if self.state.holding.as_deref() == Some(session) {
+            self.state.holding = None;
+            self.changed = true;
+        }
         if self.state.session.as_deref() == Some(session) {
             self.attach_again(step);
         }

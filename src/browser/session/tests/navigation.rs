@@ -24,6 +24,32 @@ fn a_document_that_came_before_the_page_could_be_heard_is_found() {
     assert_eq!(talk.take_facts(), [], "it counts once");
 }
 
+/// Either half can be said before it is known whose page it is, and the rest once that is known.
+#[test]
+fn what_only_the_holding_session_heard_counts() {
+    for known_after in 0..=2 {
+        let mut talk = Talk::opened(true);
+        talk.attach("T", "A", None);
+        let told = [
+            json!({ "method": "Network.responseReceived", "sessionId": "A", "params": { "requestId": "L",
+                "type": "Document", "frameId": "T", "response": { "status": 404 } } }),
+            json!({ "method": "Page.frameNavigated", "sessionId": "A",
+                "params": { "frame": { "id": "T", "loaderId": "L", "url": URL } } }),
+        ];
+        for (index, message) in told.iter().enumerate() {
+            if index == known_after {
+                talk.answer("Target.createTarget", &json!({ "targetId": "T" }));
+            }
+            talk.say(message);
+        }
+        if known_after == told.len() {
+            talk.answer("Target.createTarget", &json!({ "targetId": "T" }));
+        }
+        let created = Fact::Created { target: "T".to_owned() };
+        assert_eq!(talk.take_facts(), [created, committed(Some(404))], "known after {known_after}");
+    }
+}
+
 #[test]
 fn redirects_keep_the_request_and_the_last_status_counts() {
     let mut talk = Talk::attached();
