@@ -213,6 +213,10 @@ impl Attendant {
                 true
             }
         };
+        if self.job().is_settled() {
+            // Watchers first: heard, the shim clears up, which is the most work that it ever does.
+            tokio::task::yield_now().await;
+        }
         if weighty || number - self.acknowledged >= UNACKNOWLEDGED_MAX {
             self.acknowledge(number).await;
         }

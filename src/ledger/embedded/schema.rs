@@ -79,8 +79,8 @@ const SCHEMA_VERSION: i64 = 1;
 
 /// Each entry leads from the version that is its index to the next. Entries are added, never edited.
 ///
-/// The latest revision of a job sits where its row in `jobs` points. A job has an expiry once it is settled, so the
-/// two partial indexes hold each job once. A removal takes the place of a job's changes in the tail.
+/// The latest revision of a job sits where its row in `jobs` points. A job has an expiry once it is settled. The
+/// others are looked for once per start, by reading the list, so that no index of them costs each commit. A removal takes the place of a job's changes in the tail.
 const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE store (ledger_id BLOB NOT NULL, forgotten_up_to INTEGER NOT NULL);
     INSERT INTO store VALUES (randomblob(16), 0);
@@ -93,7 +93,6 @@ const MIGRATIONS: [&str; 1] = ["
         request_id BLOB,
         request_hash BLOB
     ) WITHOUT ROWID;
-    CREATE INDEX jobs_unsettled ON jobs (created_at) WHERE expires_at IS NULL;
     CREATE INDEX jobs_expiring ON jobs (expires_at) WHERE expires_at IS NOT NULL;
     CREATE UNIQUE INDEX jobs_by_request ON jobs (request_id) WHERE request_id IS NOT NULL;
     CREATE TABLE changes (
