@@ -134,6 +134,14 @@ pub struct Detached {
     pub session_id: String,
 }
 
+/// `Fetch.requestPaused`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Paused {
+    /// By which it is let go.
+    pub request_id: String,
+}
+
 /// `Target.targetInfoChanged` and `Target.targetCreated`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -53,6 +53,10 @@ pub struct Saved {
     main_frame: Option<String>,
     contexts: BTreeMap<i64, String>,
     navigation: Navigation,
+    /// Requests for documents that wait for the script to be in place.
+    paused: Vec<String>,
+    /// Whether documents may load: the script is in place, or there is no page for it.
+    released: bool,
     closed: bool,
 }
 
@@ -137,6 +141,7 @@ impl Session {
         let mut step = Step::default();
         self.discover(&mut step);
         self.hold_new_pages(&mut step);
+        self.hold_documents(&mut step);
         self.call(&mut step, Call::GetVersion, "Browser.getVersion", &json!({}));
         self.create_page(&mut step);
         step.commands
@@ -152,6 +157,9 @@ impl Session {
         if self.state.session.is_none() {
             // Else the page runs already, or is held by an earlier auto-attach that must not end too early.
             self.hold_new_pages(&mut step);
+        }
+        if !self.state.released && !self.state.navigation.is_decided() {
+            self.hold_documents(&mut step);
         }
         if !self.state.answered {
             self.call(&mut step, Call::GetVersion, "Browser.getVersion", &json!({}));
@@ -195,6 +203,8 @@ impl Session {
     fn take_event(&mut self, method: &str, session: Option<&str>, message: &[u8], step: &mut Step) {
         if method.starts_with("Target.") {
             self.take_target_event(method, message, step);
+        } else if method == "Fetch.requestPaused" {
+            self.take_paused(message, step);
         } else if method == "Page.javascriptDialogOpening" {
             self.take_dialog(session, message, step);
         } else if session.is_some() && session == self.state.session.as_deref() {
@@ -259,6 +269,35 @@ impl Session {
             "autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true, "filter": pages_only(),
         });
         self.send(step, None, "Target.setAutoAttach", &params);
+    }
+
+    /// Documents wait until the script is in place. Holding the page alone does not do: measured under load, its
+    /// document can arrive in another process than the one that is held, and run there without the script.
+    fn hold_documents(&mut self, step: &mut Step) {
+        let params = json!({ "patterns": [{ "urlPattern": "*", "resourceType": "Document" }] });
+        self.send(step, None, "Fetch.enable", &params);
+    }
+
+    fn take_paused(&mut self, message: &[u8], step: &mut Step) {
+        let Some(paused) = message::params::<message::Paused>(message) else { return };
+        if self.state.released {
+            self.send(step, None, "Fetch.continueRequest", &json!({ "requestId": paused.request_id }));
+        } else if !self.state.paused.contains(&paused.request_id) && self.state.paused.len() < EARLY_MAX {
+            self.state.paused.push(paused.request_id);
+            self.changed = true;
+        }
+    }
+
+    /// Lets documents load, those that wait and all later ones.
+    fn release_documents(&mut self, step: &mut Step) {
+        if std::mem::replace(&mut self.state.released, true) {
+            return;
+        }
+        self.changed = true;
+        for request_id in std::mem::take(&mut self.state.paused) {
+            self.send(step, None, "Fetch.continueRequest", &json!({ "requestId": request_id }));
+        }
+        self.send(step, None, "Fetch.disable", &json!({}));
     }
 
     /// Lets the page run, and all later ones: a page that opens a popup must not stand still whenever no service is

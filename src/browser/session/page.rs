@@ -45,6 +45,7 @@ impl Session {
             self.call_page(step, Call::FrameTree, &session, "Page.getFrameTree", &json!({}));
         }
         self.stop_holding_pages(step);
+        self.release_documents(step);
     }
 
     pub(super) fn take_page_event(&mut self, method: &str, message: &[u8], step: &mut Step) {

@@ -122,6 +122,7 @@ impl Session {
     /// The browser refused to make a page.
     pub(super) fn give_up_page(&mut self, message: String, step: &mut Step) {
         step.facts.push(Fact::NotCreated { message: bounded(message) });
+        self.release_documents(step);
         for page in std::mem::take(&mut self.held) {
             self.let_run(&page, step);
         }

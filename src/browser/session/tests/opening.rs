@@ -8,10 +8,16 @@ fn opening_asks_for_everything_at_once_and_the_url_is_only_in_create_target() {
     let methods: Vec<_> = talk.sent.iter().map(|(_, method, _)| method.as_str()).collect();
     assert_eq!(
         methods,
-        ["Target.setDiscoverTargets", "Target.setAutoAttach", "Browser.getVersion", "Target.createTarget"]
+        [
+            "Target.setDiscoverTargets",
+            "Target.setAutoAttach",
+            "Fetch.enable",
+            "Browser.getVersion",
+            "Target.createTarget"
+        ]
     );
     assert_eq!(talk.sent[1].2["params"]["waitForDebuggerOnStart"], true);
-    assert_eq!(talk.sent[3].2["params"], json!({ "url": URL, "newWindow": true }));
+    assert_eq!(talk.sent[4].2["params"], json!({ "url": URL, "newWindow": true }));
 }
 
 #[test]
@@ -47,11 +53,18 @@ const LISTENING: [&str; 2] = ["Page.enable", "Network.enable"];
 /// A session of its own is asked for and prepared, and only when that is answered is the page let go.
 fn check_preparation(mut talk: Talk) {
     assert_eq!(talk.sent.last().unwrap().1, "Target.attachToTarget");
+    talk.event("Fetch.requestPaused", &json!({ "requestId": "R" }));
     talk.attach_own("S");
     assert_eq!(talk.sent.last().unwrap().1, INJECT);
     talk.answer(INJECT, &json!({ "identifier": "1" }));
-    let (_, method, command) = talk.sent.last().unwrap();
-    assert_eq!((method.as_str(), &command["params"]["autoAttach"]), ("Target.setAutoAttach", &json!(false)));
+    let released = talk.sent.iter().rev().take(3).map(|(_, method, command)| (method.as_str(), &command["params"]));
+    let (disable, go_on) = (json!({}), json!({ "requestId": "R" }));
+    let stop_holding = json!({ "autoAttach": false, "waitForDebuggerOnStart": false, "flatten": true });
+    assert!(released.eq([
+        ("Fetch.disable", &disable),
+        ("Fetch.continueRequest", &go_on),
+        ("Target.setAutoAttach", &stop_holding),
+    ]));
     let sent = talk.sent_to("S");
     assert_eq!(sent[..5], PREPARATION);
     assert_eq!(sent[5..], ["Runtime.runIfWaitingForDebugger", "Page.getFrameTree"]);
@@ -102,6 +115,37 @@ fn a_refused_creation_is_a_fact_and_lets_the_others_go() {
     talk.say(&json!({ "id": id, "error": { "code": -32000, "message": "no window" } }));
     assert_eq!(talk.take_facts(), [Fact::NotCreated { message: "no window".to_owned() }]);
     assert_eq!(talk.sent_to("SX").last().unwrap(), "Runtime.runIfWaitingForDebugger");
+}
+
+#[test]
+fn a_document_waits_for_the_script_and_goes_on_at_once_when_it_comes_late() {
+    let mut talk = Talk::opened(true);
+    talk.event("Fetch.requestPaused", &json!({ "requestId": "R" }));
+    talk.event("Fetch.requestPaused", &json!({ "requestId": "R" }));
+    assert!(talk.sent.iter().all(|(_, method, _)| method != "Fetch.continueRequest"));
+    assert!(talk.saved.is_some(), "the next service has to know what waits");
+
+    let mut talk = Talk::attached();
+    talk.answer(INJECT, &json!({ "identifier": "1" }));
+    talk.sent.clear();
+    talk.event("Fetch.requestPaused", &json!({ "requestId": "late" }));
+    assert_eq!(talk.sent.last().unwrap().1, "Fetch.continueRequest");
+}
+
+#[test]
+fn what_waits_is_let_go_by_the_next_service() {
+    let mut talk = Talk::opened(true);
+    talk.event("Fetch.requestPaused", &json!({ "requestId": "R" }));
+    let saved = talk.saved.take();
+    let mut talk = Talk::resumed(2, saved);
+    talk.answer("Target.getTargets", &json!({ "targetInfos": [{ "targetId": "T", "type": "page", "url": URL }] }));
+    talk.attach_own("S");
+    talk.answer(INJECT, &json!({ "identifier": "1" }));
+    assert!(
+        talk.sent
+            .iter()
+            .any(|(_, method, command)| { method == "Fetch.continueRequest" && command["params"]["requestId"] == "R" })
+    );
 }
 
 #[test]
