@@ -6,7 +6,10 @@ use uuid::Uuid;
 
 use super::{status::Violation, v1};
 use crate::{
-    job::{AfterFinish, Completion, Profile, ReportStatus, TaskId, TaskUrl, Timeouts, UrlError},
+    job::{
+        AfterFinish, Completion, Profile, REPORT_MESSAGE_BYTES_MAX, REPORT_RESULT_BYTES_MAX, ReportStatus, TaskId,
+        TaskUrl, Timeouts, UrlError,
+    },
     runner::{self, Cancellation, Mode, Order, PageReport},
 };
 
@@ -30,10 +33,6 @@ const LABEL_KEY_CHARS_MAX: usize = 63;
 const LABEL_VALUE_CHARS_MAX: usize = 255;
 /// Most origins that may report on one task.
 const ORIGINS_MAX: usize = 16;
-/// Longest message of a report.
-const REPORT_MESSAGE_BYTES_MAX: usize = 4 * 1024;
-/// Longest result of a report.
-const REPORT_RESULT_BYTES_MAX: usize = 64 * 1024;
 /// Heartbeat when none is asked for.
 const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(15);
 /// Shortest and longest heartbeat: neither a flood nor a silence that proxies cut.

@@ -54,7 +54,3 @@ pub enum Kind {
     /// Only its process is watched: exit, callbacks and deadlines.
     ExitOnly,
 }
-
-/// The exit code of a Chromium browser whose profile is held by another one; measured in headless mode, and
-/// Chromium's own `RESULT_CODE_PROFILE_IN_USE`.
-pub const EXIT_PROFILE_IN_USE: i32 = 21;

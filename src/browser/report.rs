@@ -4,14 +4,16 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use subtle::ConstantTimeEq;
 
+use crate::job::{REPORT_MESSAGE_BYTES_MAX, REPORT_RESULT_BYTES_MAX};
+
 /// What a page says about its task, through the binding or over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// How the task stands.
     pub status: ReportStatus,
-    /// Prose of at most [`MESSAGE_BYTES_MAX`] bytes; may be empty.
+    /// Prose of at most [`REPORT_MESSAGE_BYTES_MAX`] bytes; may be empty.
     pub message: String,
-    /// JSON text of at most [`RESULT_BYTES_MAX`] bytes.
+    /// JSON text of at most [`REPORT_RESULT_BYTES_MAX`] bytes.
     pub result: Option<String>,
     /// Percent, 0 to 100.
     pub progress: Option<u8>,
@@ -29,15 +31,9 @@ pub enum ReportStatus {
     Running,
 }
 
-/// Longest result, in bytes of JSON text: it is kept with the job and sent to every watcher.
-pub const RESULT_BYTES_MAX: usize = 64 * 1024;
-
-/// Longest message, in bytes: a sentence or a stack trace, not a document.
-pub const MESSAGE_BYTES_MAX: usize = 4 * 1024;
-
 /// Longest payload that is looked at, in bytes: the result doubles when its quotes and backslashes are escaped,
 /// a message grows at most sixfold, and the frame around them is small.
-const PAYLOAD_BYTES_MAX: usize = 2 * RESULT_BYTES_MAX + 6 * MESSAGE_BYTES_MAX + 1024;
+const PAYLOAD_BYTES_MAX: usize = 2 * REPORT_RESULT_BYTES_MAX + 6 * REPORT_MESSAGE_BYTES_MAX + 1024;
 
 /// The global that carries reports out of the page, until the script hides it in a closure.
 pub const BINDING: &str = "__cometTaskReport";
@@ -63,14 +59,14 @@ pub enum Refusal {
     /// From a document of an origin that is not allowed.
     #[error("report comes from an origin that is not allowed")]
     Origin,
-    /// The result is longer than [`RESULT_BYTES_MAX`].
-    #[error("result is longer than {RESULT_BYTES_MAX} bytes")]
+    /// The result is longer than [`REPORT_RESULT_BYTES_MAX`].
+    #[error("result is longer than {REPORT_RESULT_BYTES_MAX} bytes")]
     ResultTooLong,
     /// The result is not JSON text.
     #[error("result is not JSON")]
     ResultNotJson,
-    /// The message is longer than [`MESSAGE_BYTES_MAX`].
-    #[error("message is longer than {MESSAGE_BYTES_MAX} bytes")]
+    /// The message is longer than [`REPORT_MESSAGE_BYTES_MAX`].
+    #[error("message is longer than {REPORT_MESSAGE_BYTES_MAX} bytes")]
     MessageTooLong,
     /// The progress is above 100.
     #[error("progress is above 100")]
@@ -83,7 +79,10 @@ pub fn script(token: &str, allowed_origins: &[String]) -> String {
     let token = json_text(token);
     let binding = json_text(BINDING);
     let origins = allowed_origins.iter().map(|origin| json_text(origin)).collect::<Vec<_>>().join(",");
-    format!("{}({token},[{origins}],{binding},{RESULT_BYTES_MAX},{MESSAGE_BYTES_MAX});", SCRIPT.trim_end())
+    format!(
+        "{}({token},[{origins}],{binding},{REPORT_RESULT_BYTES_MAX},{REPORT_MESSAGE_BYTES_MAX});",
+        SCRIPT.trim_end()
+    )
 }
 
 /// A JSON string, which is also a JavaScript string.
@@ -121,14 +120,14 @@ pub fn check(payload: &str, token: &str) -> Result<Report, Refusal> {
 
 impl Report {
     fn check_bounds(&self) -> Result<(), Refusal> {
-        if self.message.len() > MESSAGE_BYTES_MAX {
+        if self.message.len() > REPORT_MESSAGE_BYTES_MAX {
             return Err(Refusal::MessageTooLong);
         }
         if self.progress.is_some_and(|percent| percent > 100) {
             return Err(Refusal::ProgressOutOfRange);
         }
         match &self.result {
-            Some(result) if result.len() > RESULT_BYTES_MAX => Err(Refusal::ResultTooLong),
+            Some(result) if result.len() > REPORT_RESULT_BYTES_MAX => Err(Refusal::ResultTooLong),
             // Ignored values are checked without recursion, however deep they are.
             Some(result) if serde_json::from_str::<IgnoredAny>(result).is_err() => Err(Refusal::ResultNotJson),
             Some(_) | None => Ok(()),
@@ -158,7 +157,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_bad_payload_is_refused_by_name() {
-        let long = "x".repeat(RESULT_BYTES_MAX);
+        let long = "x".repeat(REPORT_RESULT_BYTES_MAX);
         let deep = "[".repeat(60_000);
         for (text, refusal) in [
             (String::new(), Refusal::Malformed),
@@ -181,8 +180,8 @@ mod tests {
 
     #[test]
     fn a_result_of_exactly_the_limit_passes_even_when_every_byte_is_escaped() {
-        let result = format!("\"{}\"", r"\\".repeat((RESULT_BYTES_MAX - 2) / 2));
-        assert_eq!(result.len(), RESULT_BYTES_MAX);
+        let result = format!("\"{}\"", r"\\".repeat((REPORT_RESULT_BYTES_MAX - 2) / 2));
+        assert_eq!(result.len(), REPORT_RESULT_BYTES_MAX);
         let text = payload(&format!(r#""status":"DONE","result":{}"#, json_text(&result)));
         assert_eq!(check(&text, TOKEN).unwrap().result, Some(result));
     }

@@ -110,6 +110,11 @@ pub enum ReportStatus {
     Failed,
 }
 
+/// Longest message of a report, in bytes: a sentence or a stack trace, not a document.
+pub const REPORT_MESSAGE_BYTES_MAX: usize = 4 * 1024;
+/// Longest result of a report, in bytes of JSON text: it is kept with the job and sent to every watcher.
+pub const REPORT_RESULT_BYTES_MAX: usize = 64 * 1024;
+
 /// A report of the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use serde::de::DeserializeOwned;
@@ -198,6 +199,9 @@ pub struct Empty {
     /// How many processes had to be killed in all, the root among them if it came to that.
     pub killed: u32,
 }
+
+/// How long a shim waits for the end that it told to be acknowledged, before it writes it down: a commit takes a few ms.
+pub const ACKNOWLEDGE_MAX: Duration = Duration::from_millis(200);
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -34,7 +34,8 @@ pub use launch::{LaunchError, Launcher};
 pub use launcher::become_launcher_if_asked;
 pub use machine::{dev_shm_bytes, host_name, is_root};
 pub use message::{
-    AwayCause, Empty, ExitStatus, Exited, Go, Hello, Numbered, Order, Refused, Started, Stop, StopStep, Told,
+    ACKNOWLEDGE_MAX, AwayCause, Empty, ExitStatus, Exited, Go, Hello, Numbered, Order, Refused, Started, Stop,
+    StopStep, Told,
 };
 pub use place::{Place, PlaceError, RunDirs};
 pub use relay::{RelayError, Shim};

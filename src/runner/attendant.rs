@@ -57,8 +57,6 @@ pub(super) struct Attendant {
 const UNACKNOWLEDGED_MAX: u64 = 64;
 /// How long a leaving service waits for the shim of a job that is over: it takes a profile's directory away meanwhile.
 const PART_MAX: Duration = Duration::from_secs(2);
-/// How long a shim waits for the end that it told to be acknowledged, before it writes it down.
-const SHIM_PATIENCE: Duration = Duration::from_millis(200);
 /// How long a browser has to close itself when asked over its pipe.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
 /// How long it then has before it is sent SIGTERM.
@@ -152,7 +150,8 @@ impl Attendant {
 
     /// The last acknowledgement lets the shim clean up and leave; a named profile is free only then.
     async fn part(self: Box<Self>) {
-        let heard_in_time = self.shim.is_some() && self.end_told_at.is_some_and(|at| at.elapsed() < SHIM_PATIENCE / 2);
+        let heard_in_time =
+            self.shim.is_some() && self.end_told_at.is_some_and(|at| at.elapsed() < process::ACKNOWLEDGE_MAX / 2);
         let Self { host, attended, place, profile, shim, slot, .. } = *self;
         let task_id = attended.live.log.id();
         drop(slot);

@@ -20,6 +20,7 @@ mod tail;
 
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
@@ -27,16 +28,14 @@ use rustix::process::Pid;
 use self::outbox::Outbox;
 use self::spawn::Browser;
 use self::stop::Ladder;
-use super::clock::{NS_PER_MS, NS_PER_S, boot_now_ns};
+use super::clock::{NS_PER_S, boot_now_ns};
 use super::frame::Decoder;
 use super::identity::{Identity, Nonce};
 use super::launcher::Request;
-use super::message::{AwayCause, Go, Hello, Refused, Told, VERSION};
+use super::message::{ACKNOWLEDGE_MAX, AwayCause, Go, Hello, Refused, Told, VERSION};
 use super::place::Place;
 use super::{exit_file, raw};
 
-/// How long the service has to take in the end of a job; then it is written down instead. A commit takes a few ms.
-const ACKNOWLEDGE_MAX_NS: u64 = 200 * NS_PER_MS;
 /// When the exit file could not be written (a full disk), the shim stays and tries again after this.
 const RECORD_RETRY_NS: u64 = 5 * NS_PER_S;
 
@@ -235,7 +234,8 @@ impl Shim {
 
     /// Nothing more will happen here: what is left is to be taken in, or to be written down.
     fn enter_over(&mut self) {
-        let patience_ns = if self.connection.is_some() { ACKNOWLEDGE_MAX_NS } else { 0 };
+        let patience = if self.connection.is_some() { ACKNOWLEDGE_MAX } else { Duration::ZERO };
+        let patience_ns = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
         self.phase = Phase::Over { record_at_ns: boot_now_ns().saturating_add(patience_ns) };
     }
 
