@@ -19,7 +19,8 @@ use std::{
 use anyhow::{Context, Result};
 use comet_task_runner::api::v1::{
     CallbackRequest, CallbackResponse, CancelJobRequest, CancelJobResponse, ExecuteRequest, ExecuteResponse,
-    GetStatusRequest, GetStatusResponse, Job, WatchJobRequest, WatchJobResponse, job, task_runner_server,
+    GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse, Job, ListJobsRequest, ListJobsResponse,
+    WatchJobRequest, WatchJobResponse, WatchJobsRequest, WatchJobsResponse, job, task_runner_server,
     watch_job_response,
 };
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
@@ -87,6 +88,20 @@ impl task_runner_server::TaskRunner for Floor {
     }
 
     async fn cancel_job(&self, _: Request<CancelJobRequest>) -> Result<Response<CancelJobResponse>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
+    async fn list_jobs(&self, _: Request<ListJobsRequest>) -> Result<Response<ListJobsResponse>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
+    type WatchJobsStream = tokio_stream::Empty<Result<WatchJobsResponse, Status>>;
+
+    async fn watch_jobs(&self, _: Request<WatchJobsRequest>) -> Result<Response<Self::WatchJobsStream>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
+    async fn get_runner(&self, _: Request<GetRunnerRequest>) -> Result<Response<GetRunnerResponse>, Status> {
         Err(Status::unimplemented("the floor"))
     }
 }

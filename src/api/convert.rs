@@ -57,6 +57,7 @@ impl From<&Sample> for v1::Sample {
             progress_message: sample.progress_message.clone(),
             page_title: sample.page_title.clone(),
             page_url: sample.page_url.clone(),
+            process_info: None,
         }
     }
 }

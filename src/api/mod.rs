@@ -10,7 +10,7 @@ mod service;
 mod status;
 mod watch;
 
-pub use serve::{Body, Serve, is_open, plain, serve, unauthenticated};
+pub use serve::{Body, Calls, Serve, calls, is_open, plain, serve, unauthenticated};
 
 /// The contract, as generated from `proto/`; its comments are the documentation.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::clone_on_ref_ptr, unused_qualifications)]

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, future::Future, io, time::Duration};
 
+use axum::Router;
 use futures_util::stream::unfold;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use tokio::net::{TcpListener, TcpStream};
@@ -11,6 +12,8 @@ use tonic::{
     service::Routes,
     transport::{Error, Server},
 };
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_web::GrpcWebLayer;
 use tower::{Layer, Service as TowerService};
 
 use super::{
@@ -37,14 +40,41 @@ const HEADER_BYTES_MAX: u32 = 16 * 1024;
 /// Pause after a failed accept: without descriptors the listener would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// The calls over gRPC and grpc-web, on a router that other routes can be put beside.
+pub struct Calls {
+    /// Answers every call, and UNIMPLEMENTED to paths that are none.
+    pub router: Router,
+    health: HealthReporter,
+}
+
+/// Makes the calls of the contract, with health and reflection, answerable. `watchers_max` streams may watch at once.
+pub async fn calls(runner: Runner, watchers_max: usize) -> Calls {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_service_status(SERVICE_NAME, ServingStatus::Serving).await;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let service = TaskRunnerServer::new(Service::new(runner, watchers_max))
+        .max_decoding_message_size(REQUEST_BYTES_MAX)
+        .max_encoding_message_size(RESPONSE_BYTES_MAX);
+    let built = "the descriptors that were compiled in are whole";
+    let routes = Routes::new(service)
+        .add_service(health_service)
+        .add_service(reflection().build_v1().expect(built))
+        .add_service(reflection().build_v1alpha().expect(built))
+        .prepare();
+    // Here and nowhere outside: it refuses whatever is neither grpc-web nor HTTP/2.
+    Calls { router: routes.into_axum_router().layer(GrpcWebLayer::new()), health }
+}
+
 /// What is served, and until when.
 pub struct Serve<S> {
     /// Where calls come in.
     pub listener: TcpListener,
-    /// What does the work.
-    pub runner: Runner,
-    /// How many streams may watch at once.
-    pub watchers_max: usize,
+    /// The calls, and the routes beside them.
+    pub calls: Calls,
     /// Completes when no more calls are to be taken.
     pub shutdown: S,
 }
@@ -61,37 +91,20 @@ where
         TowerService<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     <L::Service as TowerService<Request<Body>>>::Future: Send + 'static,
 {
-    let Serve { listener, runner, watchers_max, shutdown } = serve;
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_service_status(SERVICE_NAME, tonic_health::ServingStatus::Serving).await;
+    let Serve { listener, calls: Calls { router, health }, shutdown } = serve;
     let leaving = async move {
         shutdown.await;
-        health.set_service_status(SERVICE_NAME, tonic_health::ServingStatus::NotServing).await;
-        health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+        health.set_service_status(SERVICE_NAME, ServingStatus::NotServing).await;
+        health.set_service_status("", ServingStatus::NotServing).await;
     };
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-    };
-    let service = TaskRunnerServer::new(Service::new(runner, watchers_max))
-        .max_decoding_message_size(REQUEST_BYTES_MAX)
-        .max_encoding_message_size(RESPONSE_BYTES_MAX);
-    let built = "the descriptors that were compiled in are whole";
-    let routes = Routes::new(service)
-        .add_service(health_service)
-        .add_service(reflection().build_v1().expect(built))
-        .add_service(reflection().build_v1alpha().expect(built))
-        .prepare();
     Server::builder()
-        // Taken so that the guard can answer in words what else would be read as garbage.
         .accept_http1(true)
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .max_concurrent_streams(Some(STREAMS_MAX))
         .http2_max_header_list_size(HEADER_BYTES_MAX)
         .layer(guard)
-        .add_routes(routes)
+        .add_routes(Routes::from(router))
         .serve_with_incoming_shutdown(incoming(listener), leaving)
         .await
 }

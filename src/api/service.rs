@@ -17,6 +17,10 @@ use crate::{
     runner::{CallError, Reported, Runner},
 };
 
+/// What tonic sends to a watcher of many jobs.
+type WatchJobsStream =
+    std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::WatchJobsResponse, Status>> + Send>>;
+
 /// The service as callers see it.
 pub(super) struct Service {
     runner: Runner,
@@ -104,6 +108,26 @@ impl TaskRunner for Service {
             return Err(status::call(&CallError::Draining));
         }
         Ok(Response::new(watch::stream(watched, Plan { ledger, start, until, heartbeat, _permit: permit })))
+    }
+
+    async fn list_jobs(
+        &self,
+        _request: Request<v1::ListJobsRequest>,
+    ) -> Result<Response<v1::ListJobsResponse>, Status> {
+        Err(status::not_built())
+    }
+
+    type WatchJobsStream = WatchJobsStream;
+
+    async fn watch_jobs(&self, _request: Request<v1::WatchJobsRequest>) -> Result<Response<WatchJobsStream>, Status> {
+        Err(status::not_built())
+    }
+
+    async fn get_runner(
+        &self,
+        _request: Request<v1::GetRunnerRequest>,
+    ) -> Result<Response<v1::GetRunnerResponse>, Status> {
+        Err(status::not_built())
     }
 
     async fn cancel_job(

@@ -137,6 +137,10 @@ fn ledger(message: String) -> Status {
     status(Code::Unavailable, "LEDGER_UNAVAILABLE", message, details)
 }
 
+pub(super) fn not_built() -> Status {
+    status(Code::Unimplemented, "NOT_BUILT", "not built", ErrorDetails::new())
+}
+
 /// For a request that showed no API token, or a wrong one.
 pub(crate) fn unauthenticated(missing: bool) -> Status {
     let (reason, message) = if missing {

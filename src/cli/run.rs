@@ -206,6 +206,7 @@ impl Run {
             timeouts: Some(self.timeouts.to_proto()),
             termination_grace: self.grace.and_then(span::to_proto),
             after_finish: after_finish.map_or(execute_request::AfterFinish::Unspecified, AfterFinish::to_proto).into(),
+            callback_delivery: execute_request::CallbackDelivery::Unspecified.into(),
             retention: None,
             labels: self.labels.iter().cloned().collect::<HashMap<_, _>>(),
             validate_only: false,

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -35,6 +38,10 @@ pub(super) struct Live {
     /// Boxed, since a channel makes room for many at once, and most jobs are never asked.
     pub(super) asks: mpsc::Sender<Box<Ask>>,
     sample: watch::Sender<Sample>,
+    /// The number of its latest reading among those of all jobs.
+    sampled: AtomicU64,
+    /// Counts the readings of all jobs.
+    bell: watch::Sender<u64>,
     place: OnceLock<QueuePlace>,
 }
 
@@ -55,11 +62,17 @@ impl Live {
 
     /// Replaces the reading, and wakes watchers if it is another one.
     pub(super) fn resample(&self, edit: impl FnOnce(&mut Sample)) {
-        self.sample.send_if_modified(|sample| {
+        let changed = self.sample.send_if_modified(|sample| {
             let before = sample.clone();
             edit(sample);
             *sample != before
         });
+        if changed {
+            self.bell.send_modify(|number| {
+                *number += 1;
+                self.sampled.store(*number, Ordering::Relaxed);
+            });
+        }
     }
 
     pub(super) fn queues_at(&self, place: QueuePlace) {
@@ -73,6 +86,8 @@ pub(super) struct LiveJobs {
     jobs: Mutex<HashMap<TaskId, Arc<Live>>>,
     /// How many attendants there are, those included whose job is over and whose browser's leftovers are not gone yet.
     attendants: watch::Sender<usize>,
+    /// Counts the readings of all jobs.
+    bell: watch::Sender<u64>,
 }
 
 impl LiveJobs {
@@ -83,10 +98,32 @@ impl LiveJobs {
     /// Makes a job reachable until the guard is dropped.
     pub(super) fn attend(self: &Arc<Self>, log: Arc<JobLog>) -> Attended {
         let (asks, asked) = mpsc::channel(ASKS_MAX);
-        let live = Arc::new(Live { log, asks, sample: watch::Sender::default(), place: OnceLock::new() });
+        let live = Arc::new(Live {
+            log,
+            asks,
+            sample: watch::Sender::default(),
+            sampled: AtomicU64::default(),
+            bell: self.bell.clone(),
+            place: OnceLock::new(),
+        });
         self.lock().insert(live.log.id(), Arc::clone(&live));
         self.attendants.send_modify(|count| *count += 1);
         Attended { presence: Presence { jobs: Arc::clone(self), id: live.log.id() }, live, asked }
+    }
+
+    /// Rings with each reading of any job.
+    pub(super) fn bell(&self) -> watch::Receiver<u64> {
+        self.bell.subscribe()
+    }
+
+    /// The jobs with a reading that came after this number.
+    pub(super) fn sampled_after(&self, number: u64) -> Vec<Arc<Live>> {
+        self.lock().values().filter(|live| live.sampled.load(Ordering::Relaxed) > number).map(Arc::clone).collect()
+    }
+
+    /// Every job that is attended.
+    pub(super) fn all(&self) -> Vec<Arc<Live>> {
+        self.lock().values().map(Arc::clone).collect()
     }
 
     /// Waits until there is no attendant.

@@ -39,7 +39,7 @@ use crate::{
     job::{Job, Refusal, ReportStatus, TaskId},
     ledger::{Fault, JobLog, Ledger, ReadError},
 };
-use live::{Ask, Live, Reply};
+use live::{Ask, Live, LiveJobs, Reply};
 
 /// A handle on the host side. Cheap to clone.
 #[derive(Clone)]
@@ -209,6 +209,35 @@ impl Samples {
     }
 }
 
+/// The readings of every live job.
+pub struct AllSamples {
+    jobs: Arc<LiveJobs>,
+    bell: tokio::sync::watch::Receiver<u64>,
+    seen: u64,
+}
+
+impl AllSamples {
+    /// The latest reading of each live job.
+    #[must_use]
+    pub fn latest(&mut self) -> Vec<(Arc<Job>, Sample)> {
+        self.seen = *self.bell.borrow_and_update();
+        self.jobs.all().iter().map(|live| (live.log.latest(), live.sample())).collect()
+    }
+
+    /// Those that are newer than the ones given before.
+    #[must_use]
+    pub fn newer(&mut self) -> Vec<(Arc<Job>, Sample)> {
+        let seen = std::mem::replace(&mut self.seen, *self.bell.borrow_and_update());
+        self.jobs.sampled_after(seen).iter().map(|live| (live.log.latest(), live.sample())).collect()
+    }
+
+    /// Waits for a newer one.
+    pub async fn changed(&mut self) {
+        // The bell lives in the jobs that this holds.
+        let _ = self.bell.changed().await;
+    }
+}
+
 impl Runner {
     /// Starts the host side: looks after what an earlier service left, then takes orders.
     ///
@@ -245,6 +274,18 @@ impl Runner {
         }
         let log = self.host.ledger.open(id).await?.ok_or(CallError::Unknown(id))?;
         Ok(Watched { log, samples: None, leaving })
+    }
+
+    /// The readings of every live job.
+    #[must_use]
+    pub fn all_samples(&self) -> AllSamples {
+        AllSamples { jobs: Arc::clone(&self.host.live), bell: self.host.live.bell(), seen: 0 }
+    }
+
+    /// Fires when the service is about to leave.
+    #[must_use]
+    pub fn leaving(&self) -> CancellationToken {
+        self.host.leaving.clone()
     }
 
     /// Takes a report of a page.

@@ -17,7 +17,7 @@ use crate::{
     ledger::{EmbeddedLedger, Ledger, OpenError, ReadError},
     process::{LaunchError, Launcher, PlaceError, RunDirs},
     runner::{HostParts, Runner},
-    web::{Guard, GuardLayer},
+    web::{self, Guard, GuardLayer, GuardParts},
 };
 use state_dir::StateDir;
 
@@ -106,14 +106,12 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
     })
     .await?;
     let shutdown = CancellationToken::new();
+    let mut calls = api::calls(runner.clone(), settings.watchers_max).await;
+    calls.router = web::site(calls.router);
+    let guard = Guard::new(GuardParts { address, hosts: Vec::new(), tls: false, token: token.clone(), legacy: false });
     let serving = tokio::spawn(serving(
-        Serve {
-            listener,
-            runner: runner.clone(),
-            watchers_max: settings.watchers_max,
-            shutdown: shutdown.clone().cancelled_owned(),
-        },
-        GuardLayer::new(Guard::new(address, token.clone())),
+        Serve { listener, calls, shutdown: shutdown.clone().cancelled_owned() },
+        GuardLayer::new(guard),
     ));
     state.write_endpoint(address)?;
     info!(%address, state_dir = %state.path().display(), "serving");

@@ -1,5 +1,13 @@
-//! The HTTP edge: who gets in at all, decided before anything is read.
+//! The HTTP edge: who gets in at all, decided before anything is read, and what is served beside gRPC.
 
 mod guard;
+mod route;
 
-pub use guard::{Guard, GuardLayer};
+use axum::Router;
+
+pub use guard::{Guard, GuardLayer, GuardParts};
+
+/// Puts the routes that are not gRPC beside those that are.
+pub fn site(calls: Router) -> Router {
+    calls
+}

@@ -13,7 +13,8 @@ use tonic_types::{ErrorDetails, StatusExt};
 use super::*;
 use crate::api::v1::{
     CallbackRequest, CallbackResponse, CancelJobRequest, CancelJobResponse, ExecuteRequest, ExecuteResponse,
-    GetStatusRequest, GetStatusResponse,
+    GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse, ListJobsRequest, ListJobsResponse,
+    WatchJobsRequest, WatchJobsResponse,
     task_runner_server::{TaskRunner, TaskRunnerServer},
 };
 
@@ -51,6 +52,20 @@ impl TaskRunner for Script {
 
     async fn cancel_job(&self, _: Request<CancelJobRequest>) -> Result<Response<CancelJobResponse>, Status> {
         unreachable!("following cancels nothing")
+    }
+
+    async fn list_jobs(&self, _: Request<ListJobsRequest>) -> Result<Response<ListJobsResponse>, Status> {
+        unreachable!("following lists nothing")
+    }
+
+    type WatchJobsStream = tokio_stream::Empty<Result<WatchJobsResponse, Status>>;
+
+    async fn watch_jobs(&self, _: Request<WatchJobsRequest>) -> Result<Response<Self::WatchJobsStream>, Status> {
+        unreachable!("following is about one job")
+    }
+
+    async fn get_runner(&self, _: Request<GetRunnerRequest>) -> Result<Response<GetRunnerResponse>, Status> {
+        unreachable!("following asks nothing of the runner")
     }
 }
 
