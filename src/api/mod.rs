@@ -3,12 +3,15 @@
 //! Callers are checked before they get here, by the guard in `web`; it marks those who showed the API token.
 
 mod convert;
+mod fingerprint;
+mod list;
 mod request;
 mod resume;
 mod serve;
 mod service;
 mod status;
 mod watch;
+mod watch_jobs;
 
 pub use serve::{Body, Calls, Serve, calls, is_open, plain, serve, unauthenticated};
 
