@@ -31,8 +31,12 @@ mod history;
 mod ledger;
 #[path = "it/ledger_process.rs"]
 mod ledger_process;
+#[path = "it/lists.rs"]
+mod lists;
 #[path = "it/lives.rs"]
 mod lives;
+#[path = "it/many_watchers.rs"]
+mod many_watchers;
 #[path = "it/nothing_left.rs"]
 mod nothing_left;
 #[path = "it/pages.rs"]
@@ -75,6 +79,8 @@ mod tidy;
 mod timeouts;
 #[path = "it/watch.rs"]
 mod watch;
+#[path = "it/watch_jobs.rs"]
+mod watch_jobs;
 #[path = "it/watchers.rs"]
 mod watchers;
 #[path = "it/wire.rs"]
