@@ -63,6 +63,8 @@ mod restart_real;
 mod restart_storm;
 #[path = "it/runner.rs"]
 mod runner;
+#[path = "it/samples.rs"]
+mod samples;
 #[path = "it/sandbox.rs"]
 mod sandbox;
 #[path = "it/service.rs"]
