@@ -3,6 +3,8 @@
 //! Callers are checked before they get here, by the guard in `web`; it marks those who showed the API token.
 
 mod convert;
+mod failure;
+pub mod json;
 mod request;
 mod resume;
 mod serve;
@@ -10,7 +12,8 @@ mod service;
 mod status;
 mod watch;
 
-pub use serve::{Body, Calls, Serve, calls, is_open, plain, serve, unauthenticated};
+pub use failure::Failure;
+pub use serve::{Body, Calls, REQUEST_BYTES_MAX, Serve, calls, is_open, plain, serve, unauthenticated};
 
 /// The contract, as generated from `proto/`; its comments are the documentation.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::clone_on_ref_ptr, unused_qualifications)]

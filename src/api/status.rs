@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The domain of every ErrorInfo of this service.
-const DOMAIN: &str = "taskrunner.comet";
+pub(super) const DOMAIN: &str = "taskrunner.comet";
 /// When a full queue is worth another try: about one short task later.
 const QUEUE_RETRY: Duration = Duration::from_secs(5);
 /// When a service that is leaving may be back.
