@@ -4,6 +4,8 @@
 
 mod bounded;
 mod convert;
+mod failure;
+pub mod json;
 mod refusal;
 mod request;
 mod resume;
@@ -13,8 +15,9 @@ mod status;
 mod watch;
 
 pub use bounded::bounded;
+pub use failure::Failure;
 pub use refusal::{Refusal, Speech};
-pub use serve::{Body, Calls, HEADER_BYTES_MAX, Serve, calls, is_open, serve};
+pub use serve::{Body, Calls, HEADER_BYTES_MAX, REQUEST_BYTES_MAX, Serve, calls, is_open, serve};
 pub use status::TOKEN_MISSING;
 
 /// The contract, as generated from `proto/`; its comments are the documentation.

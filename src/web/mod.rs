@@ -3,6 +3,7 @@
 mod edge;
 mod guard;
 mod host;
+mod json;
 mod login;
 mod page;
 mod refusal;
@@ -12,7 +13,7 @@ mod tls;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Router, middleware};
 
 pub use edge::{GuardLayer, Guarded};
 pub use guard::{Guard, GuardParts};
@@ -22,5 +23,5 @@ pub use tls::{Tls, TlsError};
 
 /// Puts the routes that are not gRPC beside those that are.
 pub fn site(calls: Router, sessions: Arc<Sessions>) -> Router {
-    calls.merge(page::routes()).merge(login::route(sessions))
+    calls.layer(middleware::from_fn(json::entrance)).merge(page::routes()).merge(login::route(sessions))
 }
