@@ -183,11 +183,3 @@ fn by_hand(browsers: &[String]) -> Result<Vec<ByHand>, StartError> {
         })
         .collect()
 }
-
-/// The state directory when none is given: below `$XDG_STATE_HOME`, or `~/.local/state`.
-#[must_use]
-pub fn default_state_dir() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")))?;
-    Some(base.join("comet-task-runner"))
-}

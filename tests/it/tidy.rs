@@ -18,7 +18,8 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("process", &["job"]),
     ("job", &[]),
     ("config", &[]),
-    ("telemetry", &[]),
+    // What is logged is a setting.
+    ("telemetry", &["config"]),
 ];
 
 /// Words that begin something of their own, and the places where that is joined.
