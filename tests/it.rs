@@ -61,6 +61,8 @@ mod restart;
 mod restart_real;
 #[path = "it/restart_storm.rs"]
 mod restart_storm;
+#[path = "it/runner.rs"]
+mod runner;
 #[path = "it/sandbox.rs"]
 mod sandbox;
 #[path = "it/service.rs"]

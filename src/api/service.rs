@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 use super::{
-    Caller, request,
+    Caller, convert, request,
     resume::ResumeToken,
     status::{self, Violation},
     v1::{self, task_runner_server::TaskRunner},
@@ -30,7 +30,8 @@ pub(super) struct Service {
 
 impl Service {
     pub(super) fn new(runner: Runner, watchers_max: usize) -> Self {
-        Self { runner, watchers: Arc::new(Semaphore::new(watchers_max.min(Semaphore::MAX_PERMITS))), watchers_max }
+        let watchers_max = watchers_max.min(Semaphore::MAX_PERMITS);
+        Self { runner, watchers: Arc::new(Semaphore::new(watchers_max)), watchers_max }
     }
 
     /// A callback token opens its own task only; without one the caller must have shown the API token.
@@ -127,7 +128,8 @@ impl TaskRunner for Service {
         &self,
         _request: Request<v1::GetRunnerRequest>,
     ) -> Result<Response<v1::GetRunnerResponse>, Status> {
-        Err(status::not_built())
+        let watchers = self.watchers_max - self.watchers.available_permits();
+        Ok(Response::new(convert::runner(self.runner.about(), watchers, self.watchers_max)))
     }
 
     async fn cancel_job(

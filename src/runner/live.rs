@@ -126,6 +126,11 @@ impl LiveJobs {
         self.lock().values().map(Arc::clone).collect()
     }
 
+    /// How many are attended.
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Waits until there is no attendant.
     pub(super) async fn idle(&self) {
         drop(self.attendants.subscribe().wait_for(|count| *count == 0).await);

@@ -14,6 +14,7 @@
 //!
 //! What this module does not know: the wire, SQL, what a process or a browser is made of.
 
+mod about;
 mod admission;
 mod adopt;
 mod attend;
@@ -30,6 +31,7 @@ mod token;
 
 use std::{sync::Arc, time::Duration};
 
+pub use about::{About, KnownBrowser};
 pub use host::{Host, HostParts};
 pub use order::{Mode, Order, profile};
 pub use token::StateKey;

@@ -98,6 +98,7 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
         dirs: dirs.clone(),
         state_dir: state.path().to_path_buf(),
         browsers: found.browsers,
+        browser_problems: found.problems.iter().map(ToString::to_string).collect(),
         key,
         slots: settings.slots,
         queue_max: settings.queue_max,
