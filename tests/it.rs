@@ -15,6 +15,8 @@ mod canary;
 mod cancel;
 #[path = "it/cli/mod.rs"]
 mod cli;
+#[path = "it/config.rs"]
+mod config;
 #[path = "it/conformance/mod.rs"]
 mod conformance;
 #[path = "it/demo.rs"]
@@ -39,6 +41,10 @@ mod nothing_left;
 mod pages;
 #[path = "it/pipe_browser.rs"]
 mod pipe_browser;
+#[path = "it/plain_http.rs"]
+mod plain_http;
+#[path = "it/probes.rs"]
+mod probes;
 #[path = "it/process/mod.rs"]
 mod process;
 #[path = "it/processes.rs"]

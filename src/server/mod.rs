@@ -108,7 +108,7 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
     .await?;
     let shutdown = CancellationToken::new();
     let mut calls = api::calls(runner.clone(), settings.watchers_max).await;
-    calls.router = web::site(calls.router);
+    calls.router = web::site(calls.router, &runner);
     let guard = Guard::new(GuardParts { address, hosts: Vec::new(), tls: false, token: token.clone(), legacy: false });
     let serving = tokio::spawn(serving(
         Serve { listener, calls, shutdown: shutdown.clone().cancelled_owned() },

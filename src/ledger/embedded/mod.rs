@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use self::{
     append::{AppendWork, FindEventWork},
+    prove::ProveWork,
     purge::{PurgeWork, REMOVED_MAX},
     read::Readers,
     writer::{QUEUE_LEN_MAX, Work, Writer},
@@ -26,6 +27,7 @@ use crate::job::{EventId, Job, TaskId, WallTime};
 
 mod append;
 mod fault;
+mod prove;
 mod purge;
 mod read;
 mod schema;
@@ -161,6 +163,10 @@ impl Ledger for EmbeddedLedger {
 
     fn health(&self) -> watch::Receiver<Health> {
         self.health.clone()
+    }
+
+    fn prove(&self) -> Answer<'_, Result<(), Fault>> {
+        Box::pin(async { self.ask(|answer| Box::new(ProveWork { answer })).await? })
     }
 
     fn purge(&self, now: WallTime, jobs_max: u64) -> Answer<'_, Result<Purged, Fault>> {
