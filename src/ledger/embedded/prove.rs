@@ -1,12 +1,12 @@
 //! Finding out whether a store that refused goes on: a full disk rings no bell when it has room again.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::writer::{Batch, Work};
-use crate::ledger::{Fault, shelf::Shelf};
+use super::writer::{Batch, Memory, Work};
+use crate::ledger::Fault;
 
 /// Room that is asked for: what a job with a long report writes. The few bytes that a refused append left free in the
 /// write-ahead log would be enough for a page, and for nothing that matters.
@@ -28,7 +28,7 @@ impl Work for ProveWork {
         Ok(())
     }
 
-    fn publish(&mut self, _store: &Connection, _shelf: &Arc<Shelf>) {}
+    fn publish(&mut self, _store: &Connection, _memory: &Memory) {}
 
     fn answer(self: Box<Self>, _store: &Connection, committed: Result<(), Fault>) {
         // Whoever asked may be gone.
