@@ -35,6 +35,8 @@ mod ledger;
 mod ledger_process;
 #[path = "it/lives.rs"]
 mod lives;
+#[path = "it/metrics.rs"]
+mod metrics;
 #[path = "it/nothing_left.rs"]
 mod nothing_left;
 #[path = "it/pages.rs"]

@@ -3,6 +3,7 @@
 //! Callers are checked before they get here, by the guard in `web`; it marks those who showed the API token.
 
 mod convert;
+mod meters;
 mod request;
 mod resume;
 mod serve;

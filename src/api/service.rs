@@ -6,7 +6,9 @@ use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 use super::{
-    Caller, convert, request,
+    Caller, convert,
+    meters::{self, Watching},
+    request,
     resume::ResumeToken,
     status::{self, Violation},
     v1::{self, task_runner_server::TaskRunner},
@@ -40,7 +42,10 @@ impl Service {
             (true, Some(Caller::Api)) => Ok(()),
             (true, None) => Err(status::unauthenticated(true)),
             (false, _) if self.runner.accepts_callback(id, token) => Ok(()),
-            (false, _) => Err(status::callback_token_invalid()),
+            (false, _) => {
+                meters::callback_denied();
+                Err(status::callback_token_invalid())
+            }
         }
     }
 }
@@ -108,7 +113,10 @@ impl TaskRunner for Service {
         if watched.leaving.is_cancelled() {
             return Err(status::call(&CallError::Draining));
         }
-        Ok(Response::new(watch::stream(watched, Plan { ledger, start, until, heartbeat, _permit: permit })))
+        Ok(Response::new(watch::stream(
+            watched,
+            Plan { ledger, start, until, heartbeat, _watching: Watching::new(permit, "job") },
+        )))
     }
 
     async fn list_jobs(

@@ -17,6 +17,7 @@ use crate::{
     ledger::{EmbeddedLedger, Ledger, OpenError, ReadError},
     process::{LaunchError, Launcher, PlaceError, RunDirs},
     runner::{HostParts, Runner},
+    telemetry,
     web::{self, Guard, GuardLayer, GuardParts},
 };
 use state_dir::StateDir;
@@ -74,6 +75,7 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
     if !settings.listen.ip().is_loopback() {
         return Err(StartError::NotLoopback(settings.listen));
     }
+    telemetry::install();
     let by_hand = by_hand(&settings.browsers)?;
     let state = StateDir::claim(&settings.state_dir)?;
     // Bound before the store is touched: a port in use must not cost a migration.

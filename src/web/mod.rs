@@ -1,6 +1,7 @@
 //! The HTTP edge: who gets in at all, decided before anything is read, and what is served beside gRPC.
 
 mod guard;
+mod metrics;
 mod probes;
 mod route;
 
@@ -12,5 +13,5 @@ use crate::runner::Runner;
 
 /// Puts the routes that are not gRPC beside those that are.
 pub fn site(calls: Router, runner: &Runner) -> Router {
-    calls.merge(probes::routes(runner.clone()))
+    calls.merge(probes::routes(runner.clone())).merge(metrics::routes(runner.clone()))
 }

@@ -10,7 +10,8 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("main", &["cli", "process", "telemetry"]),
     ("cli", &["api", "server", "config", "telemetry"]),
     ("server", &["api", "web", "runner", "browser", "ledger", "process", "config", "telemetry"]),
-    ("web", &["api", "runner", "ledger", "job"]),
+    // The metrics are one of its answers.
+    ("web", &["api", "runner", "ledger", "job", "telemetry"]),
     ("api", &["runner", "ledger", "job"]),
     ("runner", &["ledger", "browser", "process", "job"]),
     ("browser", &["process", "job"]),

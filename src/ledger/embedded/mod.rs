@@ -17,7 +17,7 @@ use self::{
     prove::ProveWork,
     purge::{PurgeWork, REMOVED_MAX},
     read::Readers,
-    writer::{Memory, QUEUE_LEN_MAX, Work, Writer},
+    writer::{Memory, Meters, QUEUE_LEN_MAX, Work, Writer},
 };
 use super::{
     Answer, Append, Appended, Fault, Health, JobFilter, JobLog, Ledger, LedgerId, ListQuery, Position, Purged,
@@ -59,8 +59,13 @@ impl EmbeddedLedger {
         let (tail_bell, tail) = watch::channel(opened.position);
         let (health_bell, health) = watch::channel(Health::Writable);
         let (queue, waiting) = mpsc::channel(QUEUE_LEN_MAX);
-        let writer =
-            Writer { connection: opened.connection, memory: Arc::clone(&memory), tail: tail_bell, health: health_bell };
+        let writer = Writer {
+            connection: opened.connection,
+            memory: Arc::clone(&memory),
+            tail: tail_bell,
+            health: health_bell,
+            meters: Meters::new(),
+        };
         let thread = thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || writer.run(waiting))

@@ -1,7 +1,8 @@
 //! The one writer: a thread that turns what waits into one commit, then shows it, then answers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
+use metrics::{Histogram, histogram};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, watch};
 
@@ -71,6 +72,22 @@ pub(super) struct Writer {
     pub(super) memory: Arc<Memory>,
     pub(super) tail: watch::Sender<Position>,
     pub(super) health: watch::Sender<Health>,
+    pub(super) meters: Meters,
+}
+
+/// What is counted of commits. Looked up once: it lies on the path of every change.
+pub(super) struct Meters {
+    seconds: Histogram,
+    batch_size: Histogram,
+}
+
+impl Meters {
+    pub(super) fn new() -> Self {
+        Self {
+            seconds: histogram!("comet_task_runner_commit_seconds"),
+            batch_size: histogram!("comet_task_runner_commit_batch_size"),
+        }
+    }
 }
 
 impl Writer {
@@ -84,10 +101,13 @@ impl Writer {
     }
 
     fn settle(&mut self, waiting: &mut Vec<Box<dyn Work>>) {
+        let begun_at = Instant::now();
         let committed = match self.broken() {
             Some(broken) => Err(broken),
             None => self.commit(waiting).map_err(|fault| self.distrust(fault)),
         };
+        self.meters.seconds.record(begun_at.elapsed());
+        self.meters.batch_size.record(u32::try_from(waiting.len()).unwrap_or(u32::MAX));
         self.note(committed.as_ref());
         if let Ok(Committed { position, .. }) = committed {
             for work in waiting.iter_mut() {
