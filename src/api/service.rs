@@ -40,7 +40,7 @@ impl Service {
     fn admit_callback(&self, id: TaskId, token: &str, caller: Option<Caller>) -> Result<(), Status> {
         match (token.is_empty(), caller) {
             (true, Some(Caller::Api)) => Ok(()),
-            (true, None) => Err(status::unauthenticated(true)),
+            (true, None) => Err(status::token_missing()),
             (false, _) if self.runner.accepts_callback(id, token) => Ok(()),
             (false, _) => {
                 meters::callback_denied();

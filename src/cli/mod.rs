@@ -18,6 +18,7 @@ mod settings;
 mod signals;
 mod span;
 mod status;
+mod tls;
 mod token;
 mod watch;
 
@@ -61,7 +62,7 @@ enum Verb {
     Status(status::Status),
     /// Ask to end a task
     Cancel(cancel::Cancel),
-    /// Print the API token
+    /// Print the API token, or a link that opens the page
     Token(token::Token),
 }
 

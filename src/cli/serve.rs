@@ -1,16 +1,13 @@
 //! `serve`: runs the service until it is told to leave.
 
-use std::{
-    io::{self, Write},
-    net::SocketAddr,
-};
+use std::io::{self, Write};
 
 use clap::Args;
 
 use super::{Exit, Problem, settings::SettingFlags, signals::Signals};
 use crate::{
     config::{Effective, Settings},
-    server,
+    server::{self, Server},
     telemetry::Logging,
 };
 
@@ -42,7 +39,7 @@ impl Serve {
             tracing::info!(file = %file.display(), "read the configuration");
         }
         let server = server::start(effective.settings).await.map_err(|error| Problem::from_start(&error))?;
-        if let Err(problem) = say_address(server.address()) {
+        if let Err(problem) = say_address(&server) {
             server.stop().await;
             return Err(problem);
         }
@@ -54,9 +51,9 @@ impl Serve {
     }
 }
 
-/// Whoever starts a service waits for this line, and finds the port in it.
-fn say_address(address: SocketAddr) -> Result<(), Problem> {
+/// Whoever starts a service waits for the first line, and finds the port in it; the second opens the page.
+fn say_address(server: &Server) -> Result<(), Problem> {
     let mut out = io::stdout();
-    writeln!(out, "listening on http://{address}")?;
+    write!(out, "listening on {}\npage: {}\n", server.url(), server.page_link())?;
     Ok(out.flush()?)
 }

@@ -32,8 +32,14 @@ pub use table::{Form, SETTINGS, Setting};
 /// Everything that a service is started with, checked and with every default filled in.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where it listens. Loopback only; port 0 lets the system choose.
+    /// Where it listens. Loopback only without TLS; port 0 lets the system choose.
     pub listen: SocketAddr,
+    /// The file with its certificate, for TLS, and those between it and a root.
+    pub tls_cert: Option<PathBuf>,
+    /// The file with the certificate's key.
+    pub tls_key: Option<PathBuf>,
+    /// Further names by which it may be called, each `NAME` or `NAME:PORT`.
+    pub hosts: Vec<String>,
     /// Where the ledger, the keys and the kept profiles lie.
     pub state_dir: PathBuf,
     /// How many jobs run at once.
@@ -91,6 +97,9 @@ impl Settings {
     pub fn defaults(state_dir: PathBuf) -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)),
+            tls_cert: None,
+            tls_key: None,
+            hosts: Vec::new(),
             state_dir,
             slots: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             queue_max: QUEUE_MAX,

@@ -35,7 +35,7 @@ use std::{sync::Arc, time::Duration};
 pub use about::{About, KnownBrowser};
 pub use host::{Host, HostParts};
 pub use order::{Mode, Order, profile};
-pub use token::StateKey;
+pub use token::{Purpose, StateKey};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
