@@ -17,6 +17,8 @@ mod canary;
 mod cancel;
 #[path = "it/cli/mod.rs"]
 mod cli;
+#[path = "it/config.rs"]
+mod config;
 #[path = "it/conformance/mod.rs"]
 mod conformance;
 #[path = "it/demo.rs"]
@@ -41,12 +43,18 @@ mod lists;
 mod lives;
 #[path = "it/many_watchers.rs"]
 mod many_watchers;
+#[path = "it/metrics.rs"]
+mod metrics;
 #[path = "it/nothing_left.rs"]
 mod nothing_left;
 #[path = "it/pages.rs"]
 mod pages;
 #[path = "it/pipe_browser.rs"]
 mod pipe_browser;
+#[path = "it/plain_http.rs"]
+mod plain_http;
+#[path = "it/probes.rs"]
+mod probes;
 #[path = "it/process/mod.rs"]
 mod process;
 #[path = "it/processes.rs"]

@@ -27,6 +27,7 @@ use crate::{
     ledger::{EmbeddedLedger, Ledger, OpenError, ReadError},
     process::{LaunchError, Launcher, PlaceError, RunDirs},
     runner::{HostParts, Runner, StateKey},
+    telemetry,
     web::{self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Sessions, Tls, TlsError},
 };
 use accept::Door;
@@ -95,6 +96,7 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
     if !settings.listen.ip().is_loopback() && tls.is_none() {
         return Err(StartError::NotLoopback(settings.listen));
     }
+    telemetry::install();
     let hosts = settings.hosts.iter().map(|name| name.parse()).collect::<Result<Vec<HostName>, _>>()?;
     let by_hand = by_hand(&settings.browsers)?;
     let state = StateDir::claim(&settings.state_dir)?;
@@ -131,7 +133,7 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
     let (shutdown, cut) = (CancellationToken::new(), CancellationToken::new());
     let sessions = Arc::new(Sessions::new(key.clone(), SystemTime::now().into()));
     let mut calls = api::calls(runner.clone(), settings.watchers_max).await;
-    calls.router = web::site(calls.router, Arc::clone(&sessions));
+    calls.router = web::site(calls.router, Arc::clone(&sessions), &runner);
     let endpoint = endpoint(address, &hosts, tls.as_ref());
     let door = Door { listener, tls: tls.as_ref().map(Tls::acceptor), cut: cut.clone() };
     let guard = GuardParts { address, hosts, tls: tls.is_some(), token: token.clone(), sessions, legacy: false };
@@ -259,12 +261,4 @@ fn by_hand(browsers: &[String]) -> Result<Vec<ByHand>, StartError> {
                 .map_err(|error: browser::discover::ByHandError| StartError::Browser(text.clone(), error.to_string()))
         })
         .collect()
-}
-
-/// The state directory when none is given: below `$XDG_STATE_HOME`, or `~/.local/state`.
-#[must_use]
-pub fn default_state_dir() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")))?;
-    Some(base.join("comet-task-runner"))
 }

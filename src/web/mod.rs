@@ -5,7 +5,9 @@ mod guard;
 mod host;
 mod json;
 mod login;
+mod metrics;
 mod page;
+mod probes;
 mod refusal;
 mod route;
 mod session;
@@ -21,7 +23,14 @@ pub use host::{HostName, HostNameError};
 pub use session::{CODE_LIFE, CodeError, Nonce, SESSION_LIFE, Session, Sessions, code};
 pub use tls::{Tls, TlsError};
 
+use crate::runner::Runner;
+
 /// Puts the routes that are not gRPC beside those that are.
-pub fn site(calls: Router, sessions: Arc<Sessions>) -> Router {
-    calls.layer(middleware::from_fn(json::entrance)).merge(page::routes()).merge(login::route(sessions))
+pub fn site(calls: Router, sessions: Arc<Sessions>, runner: &Runner) -> Router {
+    calls
+        .layer(middleware::from_fn(json::entrance))
+        .merge(page::routes())
+        .merge(login::route(sessions))
+        .merge(probes::routes(runner.clone()))
+        .merge(metrics::routes(runner.clone()))
 }
