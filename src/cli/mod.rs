@@ -8,6 +8,7 @@ mod connect;
 mod errand;
 mod exit;
 mod follow;
+mod list;
 mod own;
 mod patience;
 mod print;
@@ -55,6 +56,8 @@ enum Verb {
     /// Follow a task, from how it stands to its end
     #[command(after_help = EXIT_CODES)]
     Watch(watch::Watch),
+    /// List the tasks, the newest first
+    List(list::List),
     /// Show how a task stands
     Status(status::Status),
     /// Ask to end a task
@@ -69,7 +72,9 @@ impl Cli {
     pub fn log_level(&self) -> LevelFilter {
         match self.verb {
             Verb::Serve(_) => LevelFilter::INFO,
-            Verb::Run(_) | Verb::Watch(_) | Verb::Status(_) | Verb::Cancel(_) | Verb::Token(_) => LevelFilter::WARN,
+            Verb::Run(_) | Verb::Watch(_) | Verb::List(_) | Verb::Status(_) | Verb::Cancel(_) | Verb::Token(_) => {
+                LevelFilter::WARN
+            }
         }
     }
 
@@ -82,6 +87,7 @@ impl Cli {
             Verb::Serve(verb) => verb.run().await,
             Verb::Run(verb) => verb.run().await,
             Verb::Watch(verb) => verb.run().await,
+            Verb::List(verb) => verb.run().await,
             Verb::Status(verb) => verb.run().await,
             Verb::Cancel(verb) => verb.run().await,
             Verb::Token(verb) => verb.run(),
