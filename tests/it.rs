@@ -15,6 +15,8 @@ mod caller;
 mod canary;
 #[path = "it/cancel.rs"]
 mod cancel;
+#[path = "it/certificate.rs"]
+mod certificate;
 #[path = "it/cli/mod.rs"]
 mod cli;
 #[path = "it/conformance/mod.rs"]
@@ -23,6 +25,8 @@ mod conformance;
 mod demo;
 #[path = "it/display.rs"]
 mod display;
+#[path = "it/drive_by.rs"]
+mod drive_by;
 #[path = "it/execute.rs"]
 mod execute;
 #[path = "it/guard.rs"]
@@ -35,6 +39,8 @@ mod json;
 mod ledger;
 #[path = "it/ledger_process.rs"]
 mod ledger_process;
+#[path = "it/line.rs"]
+mod line;
 #[path = "it/lives.rs"]
 mod lives;
 #[path = "it/nothing_left.rs"]
@@ -69,6 +75,8 @@ mod restart_storm;
 mod sandbox;
 #[path = "it/service.rs"]
 mod service;
+#[path = "it/session.rs"]
+mod session;
 #[path = "it/state.rs"]
 mod state;
 #[path = "it/stub.rs"]
@@ -77,6 +85,8 @@ mod stub;
 mod tidy;
 #[path = "it/timeouts.rs"]
 mod timeouts;
+#[path = "it/tls.rs"]
+mod tls;
 #[path = "it/watch.rs"]
 mod watch;
 #[path = "it/watchers.rs"]
