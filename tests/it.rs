@@ -33,6 +33,8 @@ mod execute;
 mod guard;
 #[path = "it/history.rs"]
 mod history;
+#[path = "it/hostile_pages.rs"]
+mod hostile_pages;
 #[path = "it/json.rs"]
 mod json;
 #[path = "it/ledger.rs"]
