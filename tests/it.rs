@@ -15,6 +15,8 @@ mod caller;
 mod canary;
 #[path = "it/cancel.rs"]
 mod cancel;
+#[path = "it/certificate.rs"]
+mod certificate;
 #[path = "it/cli/mod.rs"]
 mod cli;
 #[path = "it/config.rs"]
@@ -25,18 +27,24 @@ mod conformance;
 mod demo;
 #[path = "it/display.rs"]
 mod display;
+#[path = "it/drive_by.rs"]
+mod drive_by;
 #[path = "it/execute.rs"]
 mod execute;
 #[path = "it/guard.rs"]
 mod guard;
 #[path = "it/history.rs"]
 mod history;
+#[path = "it/hostile_pages.rs"]
+mod hostile_pages;
 #[path = "it/json.rs"]
 mod json;
 #[path = "it/ledger.rs"]
 mod ledger;
 #[path = "it/ledger_process.rs"]
 mod ledger_process;
+#[path = "it/line.rs"]
+mod line;
 #[path = "it/lists.rs"]
 mod lists;
 #[path = "it/lives.rs"]
@@ -85,6 +93,8 @@ mod samples;
 mod sandbox;
 #[path = "it/service.rs"]
 mod service;
+#[path = "it/session.rs"]
+mod session;
 #[path = "it/state.rs"]
 mod state;
 #[path = "it/stub.rs"]
@@ -93,6 +103,8 @@ mod stub;
 mod tidy;
 #[path = "it/timeouts.rs"]
 mod timeouts;
+#[path = "it/tls.rs"]
+mod tls;
 #[path = "it/watch.rs"]
 mod watch;
 #[path = "it/watch_jobs.rs"]
