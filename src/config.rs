@@ -17,6 +17,8 @@ pub struct Settings {
     pub browsers: Vec<String>,
     /// Start Chromium browsers without their sandbox.
     pub no_sandbox: bool,
+    /// Serve the old routes, which need no token. Loopback only.
+    pub legacy_rest: bool,
     /// How many streams may watch at once.
     pub watchers_max: usize,
     /// How long a browser may live on without a service.

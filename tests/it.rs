@@ -29,16 +29,22 @@ mod execute;
 mod guard;
 #[path = "it/history.rs"]
 mod history;
+#[path = "it/http_callback.rs"]
+mod http_callback;
 #[path = "it/json.rs"]
 mod json;
 #[path = "it/ledger.rs"]
 mod ledger;
 #[path = "it/ledger_process.rs"]
 mod ledger_process;
+#[path = "it/legacy.rs"]
+mod legacy;
 #[path = "it/lives.rs"]
 mod lives;
 #[path = "it/nothing_left.rs"]
 mod nothing_left;
+#[path = "it/page_callback.rs"]
+mod page_callback;
 #[path = "it/pages.rs"]
 mod pages;
 #[path = "it/pipe_browser.rs"]

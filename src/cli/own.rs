@@ -45,6 +45,7 @@ impl Own {
             queue_max: 1,
             browsers: browser.into_iter().collect(),
             no_sandbox,
+            legacy_rest: false,
             watchers_max: WATCHERS_MAX,
             away_max: AWAY_MAX,
             drain: DRAIN,

@@ -37,6 +37,9 @@ pub(super) struct Serve {
     /// Start Chromium browsers without their sandbox, as root must
     #[arg(long)]
     no_sandbox: bool,
+    /// Serve the routes of the old service too, without a token: POST /execute, GET /status/ID, POST /callback, GET /jobs
+    #[arg(long)]
+    legacy_rest: bool,
 }
 
 impl Serve {
@@ -62,6 +65,7 @@ impl Serve {
             queue_max: self.queue,
             browsers: self.browsers,
             no_sandbox: self.no_sandbox,
+            legacy_rest: self.legacy_rest,
             watchers_max: self.watchers,
             away_max: AWAY_MAX,
             drain: DRAIN,

@@ -17,7 +17,7 @@ use crate::{
     ledger::{EmbeddedLedger, Ledger, OpenError, ReadError},
     process::{LaunchError, Launcher, PlaceError, RunDirs},
     runner::{HostParts, Runner},
-    web::{self, Guard, GuardLayer, GuardParts},
+    web::{self, Guard, GuardLayer, GuardParts, SiteParts},
 };
 use state_dir::StateDir;
 
@@ -29,6 +29,11 @@ pub enum StartError {
         "listen address {0} is not a loopback address; others could start browsers here, so give 127.0.0.1 or [::1]"
     )]
     NotLoopback(SocketAddr),
+    /// Others than this machine could use routes that need no token.
+    #[error(
+        "--legacy-rest serves routes without a token, so it needs a loopback address, and {0} is none; give 127.0.0.1 or [::1], or leave it out"
+    )]
+    LegacyNotLoopback(SocketAddr),
     /// The state directory cannot be used.
     #[error(transparent)]
     StateDir(#[from] StateDirError),
@@ -71,6 +76,9 @@ pub struct Server {
 /// # Errors
 /// Says what stands in the way; nothing is left running then.
 pub async fn start(settings: Settings) -> Result<Server, StartError> {
+    if settings.legacy_rest && !settings.listen.ip().is_loopback() {
+        return Err(StartError::LegacyNotLoopback(settings.listen));
+    }
     if !settings.listen.ip().is_loopback() {
         return Err(StartError::NotLoopback(settings.listen));
     }
@@ -107,8 +115,9 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
     .await?;
     let shutdown = CancellationToken::new();
     let mut calls = api::calls(runner.clone(), settings.watchers_max).await;
-    calls.router = web::site(calls.router);
-    let guard = Guard::new(GuardParts { address, hosts: Vec::new(), tls: false, token: token.clone(), legacy: false });
+    let legacy = settings.legacy_rest;
+    calls.router = web::site(calls.router, SiteParts { runner: runner.clone(), legacy });
+    let guard = Guard::new(GuardParts { address, hosts: Vec::new(), tls: false, token: token.clone(), legacy });
     let serving = tokio::spawn(serving(
         Serve { listener, calls, shutdown: shutdown.clone().cancelled_owned() },
         GuardLayer::new(guard),
