@@ -5,8 +5,14 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 /// Everything that a service is started with, checked and with every default filled in.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where it listens. Loopback only; port 0 lets the system choose.
+    /// Where it listens. Loopback only without TLS; port 0 lets the system choose.
     pub listen: SocketAddr,
+    /// The file with its certificate, for TLS, and those between it and a root.
+    pub tls_cert: Option<PathBuf>,
+    /// The file with the certificate's key.
+    pub tls_key: Option<PathBuf>,
+    /// Further names by which it may be called, each `NAME` or `NAME:PORT`.
+    pub hosts: Vec<String>,
     /// Where the ledger, the keys and the kept profiles lie.
     pub state_dir: PathBuf,
     /// How many jobs run at once.

@@ -39,8 +39,12 @@ mod ledger;
 mod ledger_process;
 #[path = "it/legacy.rs"]
 mod legacy;
+#[path = "it/lists.rs"]
+mod lists;
 #[path = "it/lives.rs"]
 mod lives;
+#[path = "it/many_watchers.rs"]
+mod many_watchers;
 #[path = "it/nothing_left.rs"]
 mod nothing_left;
 #[path = "it/page_callback.rs"]
@@ -71,6 +75,10 @@ mod restart;
 mod restart_real;
 #[path = "it/restart_storm.rs"]
 mod restart_storm;
+#[path = "it/runner.rs"]
+mod runner;
+#[path = "it/samples.rs"]
+mod samples;
 #[path = "it/sandbox.rs"]
 mod sandbox;
 #[path = "it/service.rs"]
@@ -85,6 +93,8 @@ mod tidy;
 mod timeouts;
 #[path = "it/watch.rs"]
 mod watch;
+#[path = "it/watch_jobs.rs"]
+mod watch_jobs;
 #[path = "it/watchers.rs"]
 mod watchers;
 #[path = "it/wire.rs"]

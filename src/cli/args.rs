@@ -14,6 +14,9 @@ const SERVER_ENV: &str = "COMET_TASK_RUNNER_SERVER";
 /// Names the file with its token.
 const TOKEN_FILE_ENV: &str = "COMET_TASK_RUNNER_TOKEN_FILE";
 
+/// Names the file with the issuers of its certificate.
+const CA_FILE_ENV: &str = "COMET_TASK_RUNNER_CA_FILE";
+
 /// Which state directory.
 #[derive(Clone, Debug, Args)]
 pub(super) struct StateDir {
@@ -43,6 +46,9 @@ pub(super) struct Reach {
     /// The file with the token of --server [default: `token` in the state directory]
     #[arg(long, value_name = "FILE", env = TOKEN_FILE_ENV, hide_env_values = true)]
     token_file: Option<PathBuf>,
+    /// The file with the issuers of the certificate of an https --server [default: those that the system trusts]
+    #[arg(long, value_name = "FILE", env = CA_FILE_ENV, hide_env_values = true)]
+    ca: Option<PathBuf>,
 }
 
 impl Reach {
@@ -53,8 +59,19 @@ impl Reach {
             Some(server) if !self.only_the_directory_is_a_flag() => Ok(Target::At {
                 server: server.clone(),
                 token_file: self.token_file.clone().unwrap_or_else(|| state_dir.join(TOKEN_FILE)),
+                ca: self.ca.clone(),
             }),
             Some(_) | None => Ok(Target::On(state_dir)),
+        }
+    }
+
+    /// The state directory of the service that is meant, for what only its owner can do.
+    pub(super) fn state_dir(&self) -> Result<PathBuf, Problem> {
+        match self.target()? {
+            Target::On(state_dir) => Ok(state_dir),
+            Target::At { .. } => Err(Problem::Usage(
+                "a link is made from the state directory, on the service's own machine; leave --server out".to_owned(),
+            )),
         }
     }
 

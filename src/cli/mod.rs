@@ -17,6 +17,7 @@ mod serve;
 mod signals;
 mod span;
 mod status;
+mod tls;
 mod token;
 mod watch;
 
@@ -59,7 +60,7 @@ enum Verb {
     Status(status::Status),
     /// Ask to end a task
     Cancel(cancel::Cancel),
-    /// Print the API token
+    /// Print the API token, or a link that opens the page
     Token(token::Token),
 }
 

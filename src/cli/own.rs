@@ -39,6 +39,9 @@ impl Own {
             .map_err(|error| Problem::NoService(format!("no temporary directory can be made: {error}")))?;
         let settings = Settings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            tls_cert: None,
+            tls_key: None,
+            hosts: Vec::new(),
             state_dir: state_dir.path().to_owned(),
             slots: NonZeroUsize::MIN,
             // The one task never waits; a retry of its Execute is the same task.

@@ -94,6 +94,11 @@ pub(super) fn job_lines(job: &Job, sample: Option<&Sample>) -> String {
         lines.add("profile", &browser.profile);
     }
     lines.add("process", process(job));
+    if let Some(tree) = sample.and_then(|sample| sample.process_info.as_ref()) {
+        lines.add("cpu", tree.cpu_percent.map(|percent| format!("{percent:.1} %")).unwrap_or_default());
+        let processes = if tree.process_count == 1 { "process" } else { "processes" };
+        lines.add("memory", format!("{:.1} MiB in {} {processes}", tree.memory_mb, tree.process_count));
+    }
     for (name, at) in [
         ("created", &job.created_at),
         ("started", &job.started_at),
@@ -151,7 +156,7 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::v1::{CallbackReport, job::Status};
+    use crate::api::v1::{CallbackReport, ProcessInfo, job::Status};
 
     fn job() -> Job {
         Job {
@@ -171,5 +176,19 @@ mod tests {
         assert!(!line.contains(['\n', '\u{1b}']), "{line}");
         assert!(line.ends_with(r#"DONE       CALLBACK            all��[2Jwell  {"n":1}"#), "{line}");
         assert_eq!(&line[8..12], ".025");
+    }
+
+    #[test]
+    fn a_reading_of_the_processes_has_its_lines_and_what_was_not_measured_has_none() {
+        let mut sample = Sample {
+            process_info: Some(ProcessInfo { memory_mb: 381.25, process_count: 9, ..ProcessInfo::default() }),
+            ..Sample::default()
+        };
+        let first = job_lines(&job(), Some(&sample));
+        assert!(first.contains("\nmemory    381.2 MiB in 9 processes\n") && !first.contains("cpu"), "{first}");
+        sample.process_info.as_mut().unwrap().cpu_percent = Some(104.25);
+        let second = job_lines(&job(), Some(&sample));
+        assert!(second.contains("\ncpu       104.2 %\n"), "{second}");
+        assert!(!job_lines(&job(), None).contains("memory"));
     }
 }

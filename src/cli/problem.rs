@@ -60,6 +60,8 @@ impl Problem {
             )),
             StartError::NotLoopback(_)
             | StartError::LegacyNotLoopback(_)
+            | StartError::Tls(_)
+            | StartError::Host(_)
             | StartError::Browser(..)
             | StartError::Listen(..) => Self::Usage(error.to_string()),
             StartError::StateDir(cause) => match cause {

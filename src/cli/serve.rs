@@ -4,6 +4,7 @@ use std::{
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
+    path::PathBuf,
 };
 
 use clap::Args;
@@ -11,15 +12,24 @@ use clap::Args;
 use super::{Exit, Problem, args::StateDir, signals::Signals};
 use crate::{
     config::{AWAY_MAX, DRAIN, PORT, QUEUE_MAX, Settings, WATCHERS_MAX},
-    server,
+    server::{self, Server},
 };
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// Where to listen: a loopback address; port 0 lets the system choose
+    /// Where to listen: a loopback address, or any with TLS; port 0 lets the system choose
     #[arg(long, value_name = "ADDR", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)))]
     listen: SocketAddr,
+    /// Speak TLS with this certificate: a PEM file, the service's own first, then those between it and a root
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The key of --tls-cert: a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// A further name by which the service may be called, by others or through a proxy
+    #[arg(long = "host", value_name = "NAME[:PORT]")]
+    hosts: Vec<String>,
     #[command(flatten)]
     state_dir: StateDir,
     /// How many tasks run at once [default: one per core]
@@ -46,7 +56,7 @@ impl Serve {
     pub(super) async fn run(self) -> Result<Exit, Problem> {
         let mut signals = Signals::for_service()?;
         let server = server::start(self.settings()?).await.map_err(|error| Problem::from_start(&error))?;
-        if let Err(problem) = say_address(server.address()) {
+        if let Err(problem) = say_address(&server) {
             server.stop().await;
             return Err(problem);
         }
@@ -60,6 +70,9 @@ impl Serve {
     fn settings(self) -> Result<Settings, Problem> {
         Ok(Settings {
             listen: self.listen,
+            tls_cert: self.tls_cert,
+            tls_key: self.tls_key,
+            hosts: self.hosts,
             state_dir: self.state_dir.path()?,
             slots: self.slots.unwrap_or_else(one_per_core),
             queue_max: self.queue,
@@ -73,10 +86,10 @@ impl Serve {
     }
 }
 
-/// Whoever starts a service waits for this line, and finds the port in it.
-fn say_address(address: SocketAddr) -> Result<(), Problem> {
+/// Whoever starts a service waits for the first line, and finds the port in it; the second opens the page.
+fn say_address(server: &Server) -> Result<(), Problem> {
     let mut out = io::stdout();
-    writeln!(out, "listening on http://{address}")?;
+    write!(out, "listening on {}\npage: {}\n", server.url(), server.page_link())?;
     Ok(out.flush()?)
 }
 

@@ -106,6 +106,7 @@ impl Attendant {
 
     pub(super) fn take_up(&mut self, shim: Shim) {
         self.launched = true;
+        self.attended.live.lives_below(shim.hello().shim.clone());
         self.shim = Some(shim);
     }
 

@@ -1,21 +1,36 @@
 //! The HTTP edge: who gets in at all, decided before anything is read, and what is served beside gRPC.
 
 mod callback;
+mod edge;
 mod guard;
+mod host;
 mod json;
 mod legacy;
+mod login;
+mod page;
+mod refusal;
 mod route;
+mod session;
+mod tls;
+
+use std::sync::Arc;
 
 use axum::{Router, middleware};
 
 use crate::runner::Runner;
 
-pub use guard::{Guard, GuardLayer, GuardParts};
+pub use edge::{GuardLayer, Guarded};
+pub use guard::{Guard, GuardParts};
+pub use host::{HostName, HostNameError};
+pub use session::{CODE_LIFE, CodeError, Nonce, SESSION_LIFE, Session, Sessions, code};
+pub use tls::{Tls, TlsError};
 
 /// What the routes beside gRPC need.
 pub struct SiteParts {
     /// Knows from where the pages of a job may report.
     pub runner: Runner,
+    /// Logs in.
+    pub sessions: Arc<Sessions>,
     /// Whether the old routes are served.
     pub legacy: bool,
 }
@@ -24,6 +39,10 @@ pub struct SiteParts {
 pub fn site(calls: Router, parts: SiteParts) -> Router {
     let inside = json::Calls::new(calls.clone());
     let reports = callback::Reports { calls: inside.clone(), runner: parts.runner, legacy: parts.legacy };
-    let site = calls.layer(middleware::from_fn(json::entrance)).route(callback::PATH, callback::route(reports));
+    let site = calls
+        .layer(middleware::from_fn(json::entrance))
+        .route(callback::PATH, callback::route(reports))
+        .merge(page::routes())
+        .merge(login::route(parts.sessions));
     if parts.legacy { site.merge(legacy::routes(inside)) } else { site }
 }
