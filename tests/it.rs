@@ -37,12 +37,16 @@ mod guard;
 mod history;
 #[path = "it/hostile_pages.rs"]
 mod hostile_pages;
+#[path = "it/http_callback.rs"]
+mod http_callback;
 #[path = "it/json.rs"]
 mod json;
 #[path = "it/ledger.rs"]
 mod ledger;
 #[path = "it/ledger_process.rs"]
 mod ledger_process;
+#[path = "it/legacy.rs"]
+mod legacy;
 #[path = "it/line.rs"]
 mod line;
 #[path = "it/lists.rs"]
@@ -55,6 +59,8 @@ mod many_watchers;
 mod metrics;
 #[path = "it/nothing_left.rs"]
 mod nothing_left;
+#[path = "it/page_callback.rs"]
+mod page_callback;
 #[path = "it/pages.rs"]
 mod pages;
 #[path = "it/pipe_browser.rs"]
