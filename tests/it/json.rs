@@ -104,13 +104,16 @@ async fn a_task_is_made_watched_and_reported_on_with_json_alone() {
     let token = &made["callbackToken"];
     let alive = json!({ "taskId": task_id, "callbackToken": token, "status": "RUNNING", "progress": 40 });
     assert_eq!(caller.post(&path("Callback"), &alive).await.json()["applied"], true);
-    loop {
-        let sample = lines.next().await.unwrap();
-        assert_eq!(sample["kind"], "SAMPLE");
-        if sample["sample"]["progress"] == 40 {
-            break;
+    let sampled = async {
+        loop {
+            let sample = lines.next().await.unwrap();
+            assert_eq!(sample["kind"], "SAMPLE");
+            if sample["sample"]["progress"] == 40 {
+                break;
+            }
         }
-    }
+    };
+    tokio::time::timeout(SOON, sampled).await.expect("the progress is told at once");
 
     let done = json!({ "taskId": task_id, "callbackToken": token, "status": "DONE", "result": "{\"n\":1}" });
     assert_eq!(caller.post(&path("Callback"), &done).await.json()["job"]["done"], true);

@@ -11,7 +11,7 @@ use comet_task_runner::api::v1::{
 use serde_json::{Value, json};
 
 use super::{
-    real::{Real, Seats, assert_ended, chromium, headless, load_state},
+    real::{LONG, Real, Seats, assert_ended, chromium, headless, load_state},
     service::{Options, next, to_end, watch},
     wire::watch_exit,
 };
@@ -98,6 +98,21 @@ async fn a_page_of_an_allowed_origin_reports_over_http() {
     assert_eq!(job.callback.unwrap().result, r#"{"alive":[200,true,""]}"#);
 }
 
+/// The messages up to the one that is wanted, however many others come first.
+async fn until(
+    stream: &mut tonic::Streaming<v1::WatchJobResponse>,
+    wanted: impl Fn(&v1::WatchJobResponse) -> bool,
+) -> Vec<v1::WatchJobResponse> {
+    let reading = async {
+        let mut told = Vec::new();
+        while !told.last().is_some_and(&wanted) {
+            told.push(next(stream).await.unwrap().expect("the stream goes on"));
+        }
+        told
+    };
+    tokio::time::timeout(LONG, reading).await.expect("what is wanted comes")
+}
+
 fn shows(message: &v1::WatchJobResponse, url: &str) -> bool {
     message.sample.as_ref().is_some_and(|sample| sample.page_url == url)
 }
@@ -116,11 +131,8 @@ async fn a_page_finds_its_token_behind_its_address_and_nobody_else_does() {
     assert_eq!(reported.callback.as_ref().unwrap().result, r#"{"order":7}"#);
     assert_eq!((reported.url.as_str(), reported.page.as_ref().unwrap().url.as_str()), (url.as_str(), url.as_str()));
     assert_kept_nowhere(&real, &begun.callback_token);
-    let mut told = Vec::new();
     // The page's address is told too, without its fragment.
-    while !told.iter().any(|message| shows(message, &url)) {
-        told.push(next(&mut stream).await.unwrap().expect("the page's address is told"));
-    }
+    let mut told = until(&mut stream, |message| shows(message, &url)).await;
     real.cancel(&begun.task_id).await;
     told.extend(to_end(&mut stream).await);
     assert!(!format!("{told:?}").contains(&begun.callback_token));
@@ -194,13 +206,12 @@ async fn a_page_that_reports_twice_is_told_that_its_first_report_stands() {
     let request = v1::ExecuteRequest { completion_policy: CompletionPolicy::ProcessExit.into(), ..by_fragment(&url) };
     let begun = real.begin(request).await;
     let mut stream = real.client.watch_job(watch(&begun.task_id)).await.unwrap().into_inner();
-    let told = loop {
-        let message = next(&mut stream).await.unwrap().expect("the page tells what it heard");
-        if let Some(sample) = message.sample.filter(|sample| sample.progress == Some(100)) {
-            break sample.progress_message;
-        }
+    let heard = |message: &v1::WatchJobResponse| {
+        let sample = message.sample.as_ref().filter(|sample| sample.progress == Some(100))?;
+        Some(sample.progress_message.clone())
     };
-    let told: Value = serde_json::from_str(&told).unwrap();
+    let told = until(&mut stream, |message| heard(message).is_some()).await;
+    let told: Value = serde_json::from_str(&told.last().and_then(heard).unwrap()).unwrap();
     assert_eq!(told, json!([[200, true, ""], [200, false, ""], [400, false, "REPORT_CONFLICT"]]));
     let job = real.cancel(&begun.task_id).await;
     assert_eq!(job.callback.unwrap().message, "one");
