@@ -9,6 +9,8 @@ mod browser;
 mod browser_windows;
 #[path = "it/callback.rs"]
 mod callback;
+#[path = "it/caller.rs"]
+mod caller;
 #[path = "it/canary.rs"]
 mod canary;
 #[path = "it/cancel.rs"]
@@ -29,6 +31,8 @@ mod execute;
 mod guard;
 #[path = "it/history.rs"]
 mod history;
+#[path = "it/json.rs"]
+mod json;
 #[path = "it/ledger.rs"]
 mod ledger;
 #[path = "it/ledger_process.rs"]

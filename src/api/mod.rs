@@ -4,6 +4,8 @@
 
 mod bounded;
 mod convert;
+mod failure;
+pub mod json;
 mod meters;
 mod refusal;
 mod request;
@@ -14,8 +16,9 @@ mod status;
 mod watch;
 
 pub use bounded::bounded;
+pub use failure::Failure;
 pub use refusal::{Refusal, Speech};
-pub use serve::{Body, Calls, HEADER_BYTES_MAX, Serve, calls, is_open, serve};
+pub use serve::{Body, Calls, HEADER_BYTES_MAX, REQUEST_BYTES_MAX, Serve, calls, is_open, serve};
 pub use status::TOKEN_MISSING;
 
 /// The contract, as generated from `proto/`; its comments are the documentation.

@@ -33,7 +33,7 @@ use crate::runner::Runner;
 pub type Body = tonic::body::Body;
 
 /// Largest request taken: the largest fields, a URL and a result, come to a tenth of it.
-const REQUEST_BYTES_MAX: usize = 1024 * 1024;
+pub const REQUEST_BYTES_MAX: usize = 1024 * 1024;
 /// Largest response made: one job with its result and labels comes to a tenth of it.
 const RESPONSE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long a connection may be silent before it is asked whether it lives, and how long it may take to answer.

@@ -7,11 +7,10 @@ use std::{
 
 use jiff::{Timestamp, tz::TimeZone};
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 
 use super::{Problem, args::Format};
 use crate::api::{
-    DESCRIPTORS,
+    json,
     v1::{Job, Sample, job::Reason},
 };
 
@@ -24,16 +23,12 @@ pub(super) enum Printer {
     /// Lines for people.
     Lines,
     /// JSON, one object per line, by the contract's own descriptors.
-    Json(DescriptorPool),
+    Json,
 }
 
 impl Printer {
     pub(super) fn new(format: Format) -> Self {
-        if format.json {
-            Self::Json(DescriptorPool::decode(DESCRIPTORS).expect("the build made the descriptors"))
-        } else {
-            Self::Lines
-        }
+        if format.json { Self::Json } else { Self::Lines }
     }
 
     /// Prints `message`, the contract's `name`, as JSON, or else what `lines` makes for people.
@@ -45,27 +40,12 @@ impl Printer {
     ) -> Result<(), Problem> {
         let text = match self {
             Self::Lines => lines(),
-            Self::Json(pool) => json(pool, name, message),
+            Self::Json => json::message(name, message),
         };
         let mut out = io::stdout().lock();
         writeln!(out, "{text}")?;
         Ok(out.flush()?)
     }
-}
-
-/// A message in the JSON of the proto rules: its JSON names, RFC 3339 times, 64-bit numbers as text.
-fn json<M: Message>(pool: &DescriptorPool, name: &str, message: &M) -> String {
-    let descriptor = pool
-        .get_message_by_name(&format!("comet.taskrunner.v1.{name}"))
-        .expect("only messages of the contract are printed");
-    let mut dynamic = DynamicMessage::new(descriptor);
-    dynamic.transcode_from(message).expect("the message and its descriptor come from one contract");
-    let mut text = Vec::new();
-    let mut serializer = serde_json::Serializer::new(&mut text);
-    dynamic
-        .serialize_with_options(&mut serializer, &SerializeOptions::new())
-        .expect("a message has only what JSON can say");
-    String::from_utf8(text).expect("JSON is UTF-8")
 }
 
 /// One change: when, what, why, and in words.
@@ -171,7 +151,7 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::v1::{CallbackReport, WatchJobResponse, job::Status, watch_job_response::Kind};
+    use crate::api::v1::{CallbackReport, job::Status};
 
     fn job() -> Job {
         Job {
@@ -191,25 +171,5 @@ mod tests {
         assert!(!line.contains(['\n', '\u{1b}']), "{line}");
         assert!(line.ends_with(r#"DONE       CALLBACK            all��[2Jwell  {"n":1}"#), "{line}");
         assert_eq!(&line[8..12], ".025");
-    }
-
-    #[test]
-    fn json_has_the_names_and_times_of_the_contract() {
-        let message = WatchJobResponse {
-            kind: Kind::Change.into(),
-            job: Some(job()),
-            r#final: true,
-            ..WatchJobResponse::default()
-        };
-        let pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
-        let text = json(&pool, "WatchJobResponse", &message);
-
-        assert!(!text.contains('\n'));
-        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(value["kind"], "CHANGE");
-        assert_eq!(value["final"], true);
-        assert_eq!(value["job"]["status"], "DONE");
-        assert_eq!(value["job"]["revision"], "4");
-        assert_eq!(value["job"]["updatedAt"], "2023-11-14T22:13:20.025Z");
     }
 }

@@ -3,6 +3,7 @@
 mod edge;
 mod guard;
 mod host;
+mod json;
 mod login;
 mod metrics;
 mod page;
@@ -14,7 +15,7 @@ mod tls;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Router, middleware};
 
 pub use edge::{GuardLayer, Guarded};
 pub use guard::{Guard, GuardParts};
@@ -27,6 +28,7 @@ use crate::runner::Runner;
 /// Puts the routes that are not gRPC beside those that are.
 pub fn site(calls: Router, sessions: Arc<Sessions>, runner: &Runner) -> Router {
     calls
+        .layer(middleware::from_fn(json::entrance))
         .merge(page::routes())
         .merge(login::route(sessions))
         .merge(probes::routes(runner.clone()))
