@@ -91,5 +91,7 @@ mod timeouts;
 mod watch;
 #[path = "it/watchers.rs"]
 mod watchers;
+#[path = "it/webhook.rs"]
+mod webhook;
 #[path = "it/wire.rs"]
 mod wire;

@@ -61,6 +61,8 @@ impl Problem {
             StartError::NotLoopback(_)
             | StartError::Tls(_)
             | StartError::Host(_)
+            | StartError::Webhook(_)
+            | StartError::WebhookSecret(_)
             | StartError::Browser(..)
             | StartError::Listen(..) => Self::Usage(error.to_string()),
             StartError::StateDir(cause) => match cause {

@@ -12,6 +12,7 @@ mod refusal;
 mod route;
 mod session;
 mod tls;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ pub use guard::{Guard, GuardParts};
 pub use host::{HostName, HostNameError};
 pub use session::{CODE_LIFE, CodeError, Nonce, SESSION_LIFE, Session, Sessions, code};
 pub use tls::{Tls, TlsError};
+pub use webhook::{Secret, SecretError, Webhook, WebhookError};
 
 use crate::runner::Runner;
 
