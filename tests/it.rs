@@ -25,6 +25,8 @@ mod conformance;
 mod demo;
 #[path = "it/display.rs"]
 mod display;
+#[path = "it/doctor.rs"]
+mod doctor;
 #[path = "it/execute.rs"]
 mod execute;
 #[path = "it/guard.rs"]

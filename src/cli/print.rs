@@ -144,7 +144,7 @@ fn clock(at: Option<&prost_types::Timestamp>) -> String {
 }
 
 /// Text from a page without what could move a terminal's cursor or fake a line.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

@@ -1,6 +1,7 @@
 //! The composition root: claim the state, bind, wire, serve, drain, in that order.
 
 mod accept;
+pub mod doctor;
 mod link;
 mod state_dir;
 

@@ -27,7 +27,7 @@ const WEBHOOK_SECRET_FILE: &str = "webhook-secret";
 /// Says up to where the ends of jobs have been posted.
 const WEBHOOK_CURSOR_FILE: &str = "webhook";
 /// Holds every job.
-const LEDGER_FILE: &str = "ledger.sqlite";
+pub(super) const LEDGER_FILE: &str = "ledger.sqlite";
 /// A token and a key have 256 bits, past all guessing.
 const SECRET_BYTES: usize = 32;
 
@@ -207,7 +207,7 @@ pub(super) fn read_key(state_dir: &Path) -> Result<StateKey, StateDirError> {
 }
 
 /// Whether a service runs on the directory: a killed one leaves its files, and no lock.
-fn is_claimed(state_dir: &Path) -> Result<bool, StateDirError> {
+pub(super) fn is_claimed(state_dir: &Path) -> Result<bool, StateDirError> {
     let path = state_dir.join(LOCK_FILE);
     let failed = |error| StateDirError::Io(path.clone(), error);
     let lock = match File::open(&path) {
