@@ -27,6 +27,8 @@ mod conformance;
 mod demo;
 #[path = "it/display.rs"]
 mod display;
+#[path = "it/doctor.rs"]
+mod doctor;
 #[path = "it/drive_by.rs"]
 mod drive_by;
 #[path = "it/execute.rs"]
@@ -117,5 +119,7 @@ mod watch;
 mod watch_jobs;
 #[path = "it/watchers.rs"]
 mod watchers;
+#[path = "it/webhook.rs"]
+mod webhook;
 #[path = "it/wire.rs"]
 mod wire;

@@ -5,6 +5,7 @@
 mod args;
 mod cancel;
 mod connect;
+mod doctor;
 mod errand;
 mod exit;
 mod follow;
@@ -65,6 +66,9 @@ enum Verb {
     Status(status::Status),
     /// Ask to end a task
     Cancel(cancel::Cancel),
+    /// Tell what a service is set up with, what stands in its way here, and how a running one fares
+    #[command(after_help = EXIT_CODES)]
+    Doctor(doctor::Doctor),
     /// Print the API token, or a link that opens the page
     Token(token::Token),
 }
@@ -77,9 +81,13 @@ impl Cli {
     pub fn configure(&mut self) -> Result<Logging, Problem> {
         match &mut self.verb {
             Verb::Serve(verb) => verb.configure(),
-            Verb::Run(_) | Verb::Watch(_) | Verb::List(_) | Verb::Status(_) | Verb::Cancel(_) | Verb::Token(_) => {
-                Ok(Logging::of_a_call())
-            }
+            Verb::Run(_)
+            | Verb::Watch(_)
+            | Verb::List(_)
+            | Verb::Status(_)
+            | Verb::Cancel(_)
+            | Verb::Doctor(_)
+            | Verb::Token(_) => Ok(Logging::of_a_call()),
         }
     }
 
@@ -95,6 +103,7 @@ impl Cli {
             Verb::List(verb) => verb.run().await,
             Verb::Status(verb) => verb.run().await,
             Verb::Cancel(verb) => verb.run().await,
+            Verb::Doctor(verb) => verb.run().await,
             Verb::Token(verb) => verb.run(),
         }
     }

@@ -28,7 +28,7 @@ mod log;
 mod recent;
 mod shelf;
 
-pub use embedded::{EmbeddedLedger, OpenError};
+pub use embedded::{EmbeddedLedger, Inspected, OpenError};
 pub use filter::{JobFilter, ListOrder, ListQuery};
 pub use log::JobLog;
 

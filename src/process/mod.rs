@@ -32,6 +32,7 @@ mod stat;
 mod sweep;
 mod tree;
 
+pub use cgroup::is_writable as cgroup_is_writable;
 pub use clock::{boot_id, boot_now_ns};
 pub use identity::{Identity, Nonce, NonceError};
 pub use launch::{LaunchError, Launcher};

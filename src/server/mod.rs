@@ -1,6 +1,7 @@
 //! The composition root: claim the state, bind, wire, serve, drain, in that order.
 
 mod accept;
+pub mod doctor;
 mod link;
 mod state_dir;
 
@@ -28,7 +29,10 @@ use crate::{
     process::{LaunchError, Launcher, PlaceError, RunDirs},
     runner::{HostParts, Runner, StateKey},
     telemetry,
-    web::{self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Sessions, SiteParts, Tls, TlsError},
+    web::{
+        self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Secret, SecretError, Sessions, SiteParts, Tls,
+        TlsError, Webhook, WebhookError,
+    },
 };
 use accept::Door;
 use state_dir::{Endpoint, StateDir};
@@ -52,6 +56,12 @@ pub enum StartError {
     /// A name was given wrongly.
     #[error("--host {0}")]
     Host(#[from] HostNameError),
+    /// The webhook cannot go on, or begin.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
+    /// It cannot be signed.
+    #[error(transparent)]
+    WebhookSecret(#[from] SecretError),
     /// The state directory cannot be used.
     #[error(transparent)]
     StateDir(#[from] StateDirError),
@@ -89,6 +99,7 @@ pub struct Server {
     shutdown: CancellationToken,
     cut: CancellationToken,
     serving: JoinHandle<()>,
+    webhook: Option<JoinHandle<()>>,
     state: StateDir,
 }
 
@@ -123,6 +134,15 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
     for browser in &found.browsers {
         info!(name = browser.name, binary = %browser.binary.display(), version = browser.version, "found a browser");
     }
+    // Before any job of this service can finish.
+    let webhook = settings.webhook_url.map(|url| {
+        let secret = match &settings.webhook_secret_file {
+            Some(file) => Secret::read(file)?,
+            None => Secret::read_or_make(&state.webhook_secret_path())?,
+        };
+        Ok::<_, StartError>(Webhook::open(Arc::clone(&ledger), url, secret, &state.webhook_cursor_path())?)
+    });
+    let webhook = webhook.transpose()?;
     let launcher = Launcher::start().await?;
     let runner = Runner::start(HostParts {
         ledger: Arc::clone(&ledger),
@@ -151,10 +171,26 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
         Serve { incoming: door.connections(), calls, shutdown: shutdown.clone().cancelled_owned() },
         GuardLayer::new(Guard::new(guard)),
     ));
+    let webhook = webhook.map(|webhook| tokio::spawn(webhook.run(runner.leaving())));
     state.write_endpoint(&endpoint, tls.as_ref().map(Tls::certificate))?;
     info!(%address, tls = tls.is_some(), state_dir = %state.path().display(), "serving");
     let drain = settings.drain;
-    Ok(Server { address, endpoint, token, key, drain, runner, launcher, ledger, dirs, shutdown, cut, serving, state })
+    Ok(Server {
+        address,
+        endpoint,
+        token,
+        key,
+        drain,
+        runner,
+        launcher,
+        ledger,
+        dirs,
+        shutdown,
+        cut,
+        serving,
+        webhook,
+        state,
+    })
 }
 
 /// The certificate and its key, where they are given.
@@ -234,6 +270,11 @@ impl Server {
                 warn!("some connections outlived the cut");
                 serving.abort();
             }
+        }
+        if let Some(webhook) = self.webhook
+            && let Err(error) = webhook.await
+        {
+            warn!(%error, "the webhook did not end well");
         }
         self.runner.leave().await;
         self.launcher.stop().await;

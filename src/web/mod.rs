@@ -14,6 +14,7 @@ mod refusal;
 mod route;
 mod session;
 mod tls;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub use guard::{Guard, GuardParts};
 pub use host::{HostName, HostNameError};
 pub use session::{CODE_LIFE, CodeError, Nonce, SESSION_LIFE, Session, Sessions, code};
 pub use tls::{Tls, TlsError};
+pub use webhook::{Secret, SecretError, Webhook, WebhookError};
 
 /// What the routes beside gRPC need.
 pub struct SiteParts {

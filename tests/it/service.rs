@@ -156,6 +156,12 @@ impl Service {
         (self.child, self.address, self.link, self.stderr) = (child, address, link, stderr);
     }
 
+    /// Starts it again as another call of it would.
+    pub(crate) fn restart_with(&mut self, options: Options) {
+        self.options = options;
+        self.restart();
+    }
+
     /// Asks it to leave, and waits until it has. Blocks: a client must be able to answer from another thread, else the
     /// service waits for it as long as it drains.
     pub(crate) fn terminate(&mut self) -> ExitStatus {

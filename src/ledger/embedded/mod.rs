@@ -27,6 +27,7 @@ use crate::job::{EventId, Job, TaskId, WallTime};
 
 mod append;
 mod fault;
+mod inspect;
 mod list;
 mod prove;
 mod purge;
@@ -34,6 +35,7 @@ mod read;
 mod schema;
 mod writer;
 
+pub use inspect::Inspected;
 pub use schema::OpenError;
 
 /// A ledger in a file.
@@ -79,6 +81,14 @@ impl EmbeddedLedger {
             tail,
             health,
         })
+    }
+
+    /// Looks at the store at a path without touching it, also while a service uses it. Blocks while all of it is read.
+    ///
+    /// # Errors
+    /// Says what is wrong with the file, and what to do about it.
+    pub fn inspect(path: &Path) -> Result<Inspected, OpenError> {
+        inspect::inspect(path)
     }
 
     /// Hands work to the writer and waits for its answer.
