@@ -9,12 +9,16 @@ mod browser;
 mod browser_windows;
 #[path = "it/callback.rs"]
 mod callback;
+#[path = "it/caller.rs"]
+mod caller;
 #[path = "it/canary.rs"]
 mod canary;
 #[path = "it/cancel.rs"]
 mod cancel;
 #[path = "it/cli/mod.rs"]
 mod cli;
+#[path = "it/config.rs"]
+mod config;
 #[path = "it/conformance/mod.rs"]
 mod conformance;
 #[path = "it/demo.rs"]
@@ -27,18 +31,30 @@ mod execute;
 mod guard;
 #[path = "it/history.rs"]
 mod history;
+#[path = "it/json.rs"]
+mod json;
 #[path = "it/ledger.rs"]
 mod ledger;
 #[path = "it/ledger_process.rs"]
 mod ledger_process;
+#[path = "it/lists.rs"]
+mod lists;
 #[path = "it/lives.rs"]
 mod lives;
+#[path = "it/many_watchers.rs"]
+mod many_watchers;
+#[path = "it/metrics.rs"]
+mod metrics;
 #[path = "it/nothing_left.rs"]
 mod nothing_left;
 #[path = "it/pages.rs"]
 mod pages;
 #[path = "it/pipe_browser.rs"]
 mod pipe_browser;
+#[path = "it/plain_http.rs"]
+mod plain_http;
+#[path = "it/probes.rs"]
+mod probes;
 #[path = "it/process/mod.rs"]
 mod process;
 #[path = "it/processes.rs"]
@@ -61,6 +77,10 @@ mod restart;
 mod restart_real;
 #[path = "it/restart_storm.rs"]
 mod restart_storm;
+#[path = "it/runner.rs"]
+mod runner;
+#[path = "it/samples.rs"]
+mod samples;
 #[path = "it/sandbox.rs"]
 mod sandbox;
 #[path = "it/service.rs"]
@@ -75,6 +95,8 @@ mod tidy;
 mod timeouts;
 #[path = "it/watch.rs"]
 mod watch;
+#[path = "it/watch_jobs.rs"]
+mod watch_jobs;
 #[path = "it/watchers.rs"]
 mod watchers;
 #[path = "it/wire.rs"]

@@ -2,15 +2,27 @@
 //!
 //! Callers are checked before they get here, by the guard in `web`; it marks those who showed the API token.
 
+mod bounded;
 mod convert;
+mod failure;
+mod fingerprint;
+pub mod json;
+mod list;
+mod meters;
+mod refusal;
 mod request;
 mod resume;
 mod serve;
 mod service;
 mod status;
 mod watch;
+mod watch_jobs;
 
-pub use serve::{Body, Calls, Serve, calls, is_open, plain, serve, unauthenticated};
+pub use bounded::bounded;
+pub use failure::Failure;
+pub use refusal::{Refusal, Speech};
+pub use serve::{Body, Calls, HEADER_BYTES_MAX, REQUEST_BYTES_MAX, Serve, calls, is_open, serve};
+pub use status::TOKEN_MISSING;
 
 /// The contract, as generated from `proto/`; its comments are the documentation.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::clone_on_ref_ptr, unused_qualifications)]
@@ -24,6 +36,6 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 /// Who calls, as an extension of the request; absent for those who showed no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// Somebody with the API token.
+    /// Somebody with the API token, or with a session's.
     Api,
 }

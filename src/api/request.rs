@@ -1,6 +1,9 @@
 //! From messages to what they ask for: every field checked, all that is at fault told at once.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use uuid::Uuid;
 
@@ -12,6 +15,8 @@ use crate::{
     },
     runner::{self, Cancellation, Mode, Order, PageReport},
 };
+
+pub(super) mod lists;
 
 /// Default launch timeout: ten times a slow start on a busy machine.
 const LAUNCH_DEFAULT: Duration = Duration::from_secs(30);
@@ -122,7 +127,7 @@ pub(super) fn order(request: &v1::ExecuteRequest) -> Result<Order, Vec<Violation
     let timeouts = timeouts(&mut faults, request.timeouts.as_ref());
     let grace = faults.span("termination_grace", request.termination_grace.as_ref(), GRACE_MAX);
     let retention = faults.span("retention", request.retention.as_ref(), SPAN_MAX);
-    let labels = labels(&mut faults, request);
+    let labels = labels(&mut faults, "labels", &request.labels);
     let order = url.map(|url| Order {
         url,
         request_id,
@@ -261,20 +266,20 @@ fn timeouts(faults: &mut Faults, timeouts: Option<&v1::Timeouts>) -> Timeouts {
     }
 }
 
-fn labels(faults: &mut Faults, request: &v1::ExecuteRequest) -> BTreeMap<String, String> {
-    if request.labels.len() > LABELS_MAX {
-        let count = request.labels.len();
-        faults.add("labels", "TOO_MANY", format!("has {count} entries; at most {LABELS_MAX} are taken"));
+fn labels(faults: &mut Faults, field: &str, given: &HashMap<String, String>) -> BTreeMap<String, String> {
+    if given.len() > LABELS_MAX {
+        let count = given.len();
+        faults.add(field, "TOO_MANY", format!("has {count} entries; at most {LABELS_MAX} are taken"));
     }
-    let labels: BTreeMap<_, _> = request.labels.clone().into_iter().collect();
+    let labels: BTreeMap<_, _> = given.clone().into_iter().collect();
     for (key, value) in &labels {
         if key.is_empty() || key.chars().count() > LABEL_KEY_CHARS_MAX || key.chars().any(char::is_control) {
             let remedy =
                 format!("the key {key:?} needs 1 to {LABEL_KEY_CHARS_MAX} characters, none of them control characters");
-            faults.add("labels", "LABEL_INVALID", remedy);
+            faults.add(field, "LABEL_INVALID", remedy);
         } else if value.chars().count() > LABEL_VALUE_CHARS_MAX || value.chars().any(char::is_control) {
             let remedy = format!("takes at most {LABEL_VALUE_CHARS_MAX} characters, none of them control characters");
-            faults.add(format!("labels[{key}]"), "LABEL_INVALID", remedy);
+            faults.add(format!("{field}[{key}]"), "LABEL_INVALID", remedy);
         }
     }
     labels

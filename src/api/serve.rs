@@ -1,16 +1,22 @@
 //! Serves the contract, with health and reflection, on one listener.
 
-use std::{convert::Infallible, future::Future, io, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::Router;
-use futures_util::stream::unfold;
-use http::{HeaderValue, Request, Response, StatusCode, header};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_stream::Stream;
+use http::{Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_stream::{Stream, StreamExt};
 use tonic::{
     server::NamedService,
     service::Routes,
-    transport::{Error, Server},
+    transport::{Error, Server, server::Connected},
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_web::GrpcWebLayer;
@@ -19,7 +25,6 @@ use tower::{Layer, Service as TowerService};
 use super::{
     DESCRIPTORS,
     service::Service,
-    status,
     v1::task_runner_server::{SERVICE_NAME, TaskRunnerServer},
 };
 use crate::runner::Runner;
@@ -28,7 +33,7 @@ use crate::runner::Runner;
 pub type Body = tonic::body::Body;
 
 /// Largest request taken: the largest fields, a URL and a result, come to a tenth of it.
-const REQUEST_BYTES_MAX: usize = 1024 * 1024;
+pub const REQUEST_BYTES_MAX: usize = 1024 * 1024;
 /// Largest response made: one job with its result and labels comes to a tenth of it.
 const RESPONSE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long a connection may be silent before it is asked whether it lives, and how long it may take to answer.
@@ -36,9 +41,12 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from
 /// Streams of one connection: enough for a client that watches every job it has, bounded against floods.
 const STREAMS_MAX: u32 = 256;
 /// Bytes of request headers: a token and a URL's worth.
-const HEADER_BYTES_MAX: u32 = 16 * 1024;
-/// Pause after a failed accept: without descriptors the listener would spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// Streams of one connection that were reset before they were looked at: h2's own bound, said here because a flood of
+/// them is the best known one.
+const RESETS_UNSEEN_MAX: usize = 20;
+/// Streams of one connection that its own faults made us reset: hyper's own bound, which tonic takes away by default.
+const RESETS_MADE_MAX: usize = 1024;
 
 /// The calls over gRPC and grpc-web, on a router that other routes can be put beside.
 pub struct Calls {
@@ -70,9 +78,9 @@ pub async fn calls(runner: Runner, watchers_max: usize) -> Calls {
 }
 
 /// What is served, and until when.
-pub struct Serve<S> {
-    /// Where calls come in.
-    pub listener: TcpListener,
+pub struct Serve<I, S> {
+    /// Connections on which calls come in.
+    pub incoming: I,
     /// The calls, and the routes beside them.
     pub calls: Calls,
     /// Completes when no more calls are to be taken.
@@ -83,15 +91,17 @@ pub struct Serve<S> {
 ///
 /// # Errors
 /// When the transport fails.
-pub async fn serve<S, L>(serve: Serve<S>, guard: L) -> Result<(), Error>
+pub async fn serve<I, C, S, L>(serve: Serve<I, S>, guard: L) -> Result<(), Error>
 where
+    I: Stream<Item = io::Result<C>>,
+    C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Future<Output = ()>,
     L: Layer<Routes> + Clone + Send + Sync + 'static,
     L::Service:
         TowerService<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     <L::Service as TowerService<Request<Body>>>::Future: Send + 'static,
 {
-    let Serve { listener, calls: Calls { router, health }, shutdown } = serve;
+    let Serve { incoming, calls: Calls { router, health }, shutdown } = serve;
     let leaving = async move {
         shutdown.await;
         health.set_service_status(SERVICE_NAME, ServingStatus::NotServing).await;
@@ -103,29 +113,53 @@ where
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .max_concurrent_streams(Some(STREAMS_MAX))
         .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .http2_max_pending_accept_reset_streams(Some(RESETS_UNSEEN_MAX))
+        .http2_max_local_error_reset_streams(Some(RESETS_MADE_MAX))
         .layer(guard)
         .add_routes(Routes::from(router))
-        .serve_with_incoming_shutdown(incoming(listener), leaving)
+        .serve_with_incoming_shutdown(incoming.map(|connection| connection.map(Connection)), leaving)
         .await
 }
 
-/// Connections as they come; a failed accept is waited out.
-fn incoming(listener: TcpListener) -> impl Stream<Item = io::Result<TcpStream>> {
-    unfold(listener, |listener| async move {
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    // Changes are small and must not wait for more.
-                    let stream = stream.set_nodelay(true).map(|()| stream);
-                    return Some((stream, listener));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    })
+/// A connection, of which no call needs to know anything.
+struct Connection<C>(C);
+
+impl<C> Connected for Connection<C> {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) {}
+}
+
+impl<C: AsyncRead + Unpin> AsyncRead for Connection<C> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl<C: AsyncWrite + Unpin> AsyncWrite for Connection<C> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
 }
 
 /// The names of services whose calls need no token: they tell nothing of any job.
@@ -140,19 +174,4 @@ pub fn is_open(path: &str) -> bool {
     .any(|name| {
         path.strip_prefix('/').and_then(|path| path.strip_prefix(name)).is_some_and(|rest| rest.starts_with('/'))
     })
-}
-
-/// An answer in plain words to a request that is not gRPC.
-#[must_use]
-pub fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::new(text.to_owned()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
-}
-
-/// The gRPC answer to a call without a token, or with a wrong one.
-#[must_use]
-pub fn unauthenticated(missing: bool) -> Response<Body> {
-    status::unauthenticated(missing).into_http()
 }

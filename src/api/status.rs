@@ -12,11 +12,14 @@ use crate::{
 };
 
 /// The domain of every ErrorInfo of this service.
-const DOMAIN: &str = "taskrunner.comet";
+pub(super) const DOMAIN: &str = "taskrunner.comet";
 /// When a full queue is worth another try: about one short task later.
 const QUEUE_RETRY: Duration = Duration::from_secs(5);
 /// When a service that is leaving may be back.
 pub(super) const DRAINING_RETRY: Duration = Duration::from_secs(1);
+
+/// What a caller without a token is told.
+pub const TOKEN_MISSING: &str = "this call needs the API token as \"authorization: Bearer <token>\"; `comet-task-runner token` prints it, and `comet-task-runner token --link` opens the page";
 
 /// One field that is at fault, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,22 +140,12 @@ fn ledger(message: String) -> Status {
     status(Code::Unavailable, "LEDGER_UNAVAILABLE", message, details)
 }
 
-pub(super) fn not_built() -> Status {
-    status(Code::Unimplemented, "NOT_BUILT", "not built", ErrorDetails::new())
+/// For a caller of the service's own calls who showed no token at all.
+pub(super) fn token_missing() -> Status {
+    edge(Code::Unauthenticated, "TOKEN_MISSING", TOKEN_MISSING)
 }
 
-/// For a request that showed no API token, or a wrong one.
-pub(crate) fn unauthenticated(missing: bool) -> Status {
-    let (reason, message) = if missing {
-        (
-            "TOKEN_MISSING",
-            "this call needs the API token as \"authorization: Bearer <token>\"; it lies in the file \"token\" of the service's state directory",
-        )
-    } else {
-        (
-            "TOKEN_INVALID",
-            "the API token is not this service's; it lies in the file \"token\" of the service's state directory",
-        )
-    };
-    status(Code::Unauthenticated, reason, message, ErrorDetails::new())
+/// For what the edge refuses.
+pub(super) fn edge(code: Code, reason: &str, message: &str) -> Status {
+    status(code, reason, message, ErrorDetails::new())
 }

@@ -5,7 +5,7 @@ use std::{env, path::PathBuf};
 use clap::Args;
 
 use super::{Problem, connect::Target};
-use crate::server::{self, TOKEN_FILE};
+use crate::{config::default_state_dir, server::TOKEN_FILE};
 
 /// Names the state directory.
 const STATE_DIR_ENV: &str = "COMET_TASK_RUNNER_STATE_DIR";
@@ -13,6 +13,9 @@ const STATE_DIR_ENV: &str = "COMET_TASK_RUNNER_STATE_DIR";
 const SERVER_ENV: &str = "COMET_TASK_RUNNER_SERVER";
 /// Names the file with its token.
 const TOKEN_FILE_ENV: &str = "COMET_TASK_RUNNER_TOKEN_FILE";
+
+/// Names the file with the issuers of its certificate.
+const CA_FILE_ENV: &str = "COMET_TASK_RUNNER_CA_FILE";
 
 /// Which state directory.
 #[derive(Clone, Debug, Args)]
@@ -25,7 +28,7 @@ pub(super) struct StateDir {
 impl StateDir {
     /// The directory that was named, or the default one.
     pub(super) fn path(&self) -> Result<PathBuf, Problem> {
-        let dir = self.state_dir.clone().or_else(server::default_state_dir);
+        let dir = self.state_dir.clone().or_else(default_state_dir);
         let dir = dir.ok_or_else(|| Problem::Usage("there is no home directory; name a --state-dir".to_owned()))?;
         std::path::absolute(&dir)
             .map_err(|error| Problem::Usage(format!("the state directory {} is no path: {error}", dir.display())))
@@ -43,6 +46,9 @@ pub(super) struct Reach {
     /// The file with the token of --server [default: `token` in the state directory]
     #[arg(long, value_name = "FILE", env = TOKEN_FILE_ENV, hide_env_values = true)]
     token_file: Option<PathBuf>,
+    /// The file with the issuers of the certificate of an https --server [default: those that the system trusts]
+    #[arg(long, value_name = "FILE", env = CA_FILE_ENV, hide_env_values = true)]
+    ca: Option<PathBuf>,
 }
 
 impl Reach {
@@ -53,8 +59,19 @@ impl Reach {
             Some(server) if !self.only_the_directory_is_a_flag() => Ok(Target::At {
                 server: server.clone(),
                 token_file: self.token_file.clone().unwrap_or_else(|| state_dir.join(TOKEN_FILE)),
+                ca: self.ca.clone(),
             }),
             Some(_) | None => Ok(Target::On(state_dir)),
+        }
+    }
+
+    /// The state directory of the service that is meant, for what only its owner can do.
+    pub(super) fn state_dir(&self) -> Result<PathBuf, Problem> {
+        match self.target()? {
+            Target::On(state_dir) => Ok(state_dir),
+            Target::At { .. } => Err(Problem::Usage(
+                "a link is made from the state directory, on the service's own machine; leave --server out".to_owned(),
+            )),
         }
     }
 

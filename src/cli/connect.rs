@@ -14,10 +14,10 @@ use tonic::{
 };
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
-use super::Problem;
+use super::{Problem, tls::Trust};
 use crate::{
     api::v1::task_runner_client::TaskRunnerClient,
-    server::{ENDPOINT_FILE, TOKEN_FILE},
+    server::{CERTIFICATE_FILE, ENDPOINT_FILE, TOKEN_FILE},
 };
 
 /// A client whose every call carries the token.
@@ -30,6 +30,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_secs(20);
 const KEEPALIVE_WITHIN: Duration = Duration::from_secs(10);
 
+/// How the address of a service begins that speaks TLS.
+const HTTPS: &str = "https://";
+
 /// Where a service is to be found. Its files are read at each connection, since a restarted service may have moved.
 #[derive(Clone, Debug)]
 pub(super) enum Target {
@@ -39,6 +42,8 @@ pub(super) enum Target {
         server: String,
         /// Holds the token.
         token_file: PathBuf,
+        /// Holds the issuers of its certificate; none for those that the system trusts.
+        ca: Option<PathBuf>,
     },
     /// Wherever the service of this state directory says that it listens.
     On(PathBuf),
@@ -61,8 +66,9 @@ impl Target {
         let server = self.server()?;
         let token = read_token(&self.token_file())?;
         let endpoint = endpoint(&server)?;
+        let trust = server.starts_with(HTTPS).then(|| self.trust()).transpose()?;
         let channel =
-            tokio::time::timeout(ANSWER_WITHIN, connect_well(&server, endpoint)).await.unwrap_or_else(|_| {
+            tokio::time::timeout(ANSWER_WITHIN, connect_well(&server, endpoint, trust)).await.unwrap_or_else(|_| {
                 Err(Problem::NoService(format!("what listens at {server} did not answer within {ANSWER_WITHIN:?}")))
             })?;
         Ok(TaskRunnerClient::with_interceptor(channel, Bearer(bearer(&token)?)))
@@ -73,6 +79,15 @@ impl Target {
         match self {
             Self::At { token_file, .. } => token_file.clone(),
             Self::On(state_dir) => state_dir.join(TOKEN_FILE),
+        }
+    }
+
+    /// By what its service is known over TLS.
+    fn trust(&self) -> Result<Trust, Problem> {
+        match self {
+            Self::At { ca: Some(file), .. } => Trust::in_issuers(file),
+            Self::At { ca: None, .. } => Ok(Trust::System),
+            Self::On(state_dir) => Trust::in_certificate(&state_dir.join(CERTIFICATE_FILE)),
         }
     }
 
@@ -88,7 +103,7 @@ impl Target {
                     )),
                     _ => Problem::NoService(format!("{} cannot be read: {error}", file.display())),
                 })?;
-                Ok(text.trim().to_owned())
+                Ok(text.lines().next().unwrap_or_default().to_owned())
             }
         }
     }
@@ -116,19 +131,26 @@ fn bearer(token: &str) -> Result<MetadataValue<Ascii>, Problem> {
 }
 
 fn endpoint(server: &str) -> Result<Endpoint, Problem> {
-    if !server.starts_with("http://") {
-        return Err(Problem::Usage(format!("the server {server:?} is not of the form http://HOST:PORT")));
+    let fault =
+        || Problem::Usage(format!("the server {server:?} is not of the form http://HOST:PORT or https://HOST:PORT"));
+    if !server.starts_with("http://") && !server.starts_with(HTTPS) {
+        return Err(fault());
     }
-    let endpoint = Endpoint::from_shared(server.to_owned())
-        .map_err(|_| Problem::Usage(format!("the server {server:?} is not of the form http://HOST:PORT")))?;
-    Ok(endpoint.http2_keep_alive_interval(KEEPALIVE).keep_alive_timeout(KEEPALIVE_WITHIN).keep_alive_while_idle(true))
+    Ok(kept_alive(Endpoint::from_shared(server.to_owned()).map_err(|_| fault())?))
+}
+
+/// A connection that notices when its service is gone.
+pub(super) fn kept_alive(endpoint: Endpoint) -> Endpoint {
+    endpoint.http2_keep_alive_interval(KEEPALIVE).keep_alive_timeout(KEEPALIVE_WITHIN).keep_alive_while_idle(true)
 }
 
 /// A port that accepts may belong to somebody else by now, or to a service that is leaving; only the answer tells.
-async fn connect_well(server: &str, endpoint: Endpoint) -> Result<Channel, Problem> {
-    let channel = endpoint
-        .connect()
-        .await
+async fn connect_well(server: &str, endpoint: Endpoint, trust: Option<Trust>) -> Result<Channel, Problem> {
+    let connected = match trust {
+        None => endpoint.connect().await,
+        Some(trust) => trust.connect(endpoint).await,
+    };
+    let channel = connected
         .map_err(|error| Problem::NoService(format!("no service answers at {server}: {}", root_cause(&error))))?;
     match HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await {
         Ok(answer) if answer.get_ref().status() == ServingStatus::Serving => Ok(channel),

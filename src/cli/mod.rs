@@ -14,17 +14,20 @@ mod print;
 mod problem;
 mod run;
 mod serve;
+mod settings;
 mod signals;
 mod span;
 mod status;
+mod tls;
 mod token;
 mod watch;
 
 use clap::{Parser, Subcommand};
-use tracing::level_filters::LevelFilter;
 
 pub use exit::Exit;
 pub use problem::Problem;
+
+use crate::telemetry::Logging;
 
 /// Opens URLs as tasks in a browser, knows how and why they end, and pushes every change.
 #[derive(Debug, Parser)]
@@ -59,17 +62,21 @@ enum Verb {
     Status(status::Status),
     /// Ask to end a task
     Cancel(cancel::Cancel),
-    /// Print the API token
+    /// Print the API token, or a link that opens the page
     Token(token::Token),
 }
 
 impl Cli {
-    /// What is logged unless `RUST_LOG` says otherwise: a service tells its story, a call only its troubles.
-    #[must_use]
-    pub fn log_level(&self) -> LevelFilter {
-        match self.verb {
-            Verb::Serve(_) => LevelFilter::INFO,
-            Verb::Run(_) | Verb::Watch(_) | Verb::Status(_) | Verb::Cancel(_) | Verb::Token(_) => LevelFilter::WARN,
+    /// Finds out what the verb is to do, and so what is logged of it: a service tells its story, a call only its troubles.
+    ///
+    /// # Errors
+    /// Says what is wrong with the configuration.
+    pub fn configure(&mut self) -> Result<Logging, Problem> {
+        match &mut self.verb {
+            Verb::Serve(verb) => verb.configure(),
+            Verb::Run(_) | Verb::Watch(_) | Verb::Status(_) | Verb::Cancel(_) | Verb::Token(_) => {
+                Ok(Logging::of_a_call())
+            }
         }
     }
 

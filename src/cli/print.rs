@@ -7,11 +7,10 @@ use std::{
 
 use jiff::{Timestamp, tz::TimeZone};
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 
 use super::{Problem, args::Format};
 use crate::api::{
-    DESCRIPTORS,
+    json,
     v1::{Job, Sample, job::Reason},
 };
 
@@ -24,16 +23,12 @@ pub(super) enum Printer {
     /// Lines for people.
     Lines,
     /// JSON, one object per line, by the contract's own descriptors.
-    Json(DescriptorPool),
+    Json,
 }
 
 impl Printer {
     pub(super) fn new(format: Format) -> Self {
-        if format.json {
-            Self::Json(DescriptorPool::decode(DESCRIPTORS).expect("the build made the descriptors"))
-        } else {
-            Self::Lines
-        }
+        if format.json { Self::Json } else { Self::Lines }
     }
 
     /// Prints `message`, the contract's `name`, as JSON, or else what `lines` makes for people.
@@ -45,27 +40,12 @@ impl Printer {
     ) -> Result<(), Problem> {
         let text = match self {
             Self::Lines => lines(),
-            Self::Json(pool) => json(pool, name, message),
+            Self::Json => json::message(name, message),
         };
         let mut out = io::stdout().lock();
         writeln!(out, "{text}")?;
         Ok(out.flush()?)
     }
-}
-
-/// A message in the JSON of the proto rules: its JSON names, RFC 3339 times, 64-bit numbers as text.
-fn json<M: Message>(pool: &DescriptorPool, name: &str, message: &M) -> String {
-    let descriptor = pool
-        .get_message_by_name(&format!("comet.taskrunner.v1.{name}"))
-        .expect("only messages of the contract are printed");
-    let mut dynamic = DynamicMessage::new(descriptor);
-    dynamic.transcode_from(message).expect("the message and its descriptor come from one contract");
-    let mut text = Vec::new();
-    let mut serializer = serde_json::Serializer::new(&mut text);
-    dynamic
-        .serialize_with_options(&mut serializer, &SerializeOptions::new())
-        .expect("a message has only what JSON can say");
-    String::from_utf8(text).expect("JSON is UTF-8")
 }
 
 /// One change: when, what, why, and in words.
@@ -114,6 +94,11 @@ pub(super) fn job_lines(job: &Job, sample: Option<&Sample>) -> String {
         lines.add("profile", &browser.profile);
     }
     lines.add("process", process(job));
+    if let Some(tree) = sample.and_then(|sample| sample.process_info.as_ref()) {
+        lines.add("cpu", tree.cpu_percent.map(|percent| format!("{percent:.1} %")).unwrap_or_default());
+        let processes = if tree.process_count == 1 { "process" } else { "processes" };
+        lines.add("memory", format!("{:.1} MiB in {} {processes}", tree.memory_mb, tree.process_count));
+    }
     for (name, at) in [
         ("created", &job.created_at),
         ("started", &job.started_at),
@@ -171,7 +156,7 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::v1::{CallbackReport, WatchJobResponse, job::Status, watch_job_response::Kind};
+    use crate::api::v1::{CallbackReport, ProcessInfo, job::Status};
 
     fn job() -> Job {
         Job {
@@ -194,22 +179,16 @@ mod tests {
     }
 
     #[test]
-    fn json_has_the_names_and_times_of_the_contract() {
-        let message = WatchJobResponse {
-            kind: Kind::Change.into(),
-            job: Some(job()),
-            r#final: true,
-            ..WatchJobResponse::default()
+    fn a_reading_of_the_processes_has_its_lines_and_what_was_not_measured_has_none() {
+        let mut sample = Sample {
+            process_info: Some(ProcessInfo { memory_mb: 381.25, process_count: 9, ..ProcessInfo::default() }),
+            ..Sample::default()
         };
-        let pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
-        let text = json(&pool, "WatchJobResponse", &message);
-
-        assert!(!text.contains('\n'));
-        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(value["kind"], "CHANGE");
-        assert_eq!(value["final"], true);
-        assert_eq!(value["job"]["status"], "DONE");
-        assert_eq!(value["job"]["revision"], "4");
-        assert_eq!(value["job"]["updatedAt"], "2023-11-14T22:13:20.025Z");
+        let first = job_lines(&job(), Some(&sample));
+        assert!(first.contains("\nmemory    381.2 MiB in 9 processes\n") && !first.contains("cpu"), "{first}");
+        sample.process_info.as_mut().unwrap().cpu_percent = Some(104.25);
+        let second = job_lines(&job(), Some(&sample));
+        assert!(second.contains("\ncpu       104.2 %\n"), "{second}");
+        assert!(!job_lines(&job(), None).contains("memory"));
     }
 }

@@ -58,9 +58,11 @@ impl Problem {
                 "port {} is in use; give another with --listen, or 0 to let the system choose",
                 address.port()
             )),
-            StartError::NotLoopback(_) | StartError::Browser(..) | StartError::Listen(..) => {
-                Self::Usage(error.to_string())
-            }
+            StartError::NotLoopback(_)
+            | StartError::Tls(_)
+            | StartError::Host(_)
+            | StartError::Browser(..)
+            | StartError::Listen(..) => Self::Usage(error.to_string()),
             StartError::StateDir(cause) => match cause {
                 StateDirError::InUse(_) | StateDirError::Exposed(..) | StateDirError::NotASecret(_) => {
                     Self::Usage(error.to_string())

@@ -1,10 +1,11 @@
-//! `token`: prints the API token, or where it lies.
+//! `token`: prints the API token, where it lies, or a link that opens the page.
 
 use std::io::{self, Write};
 
 use clap::Args;
 
 use super::{Exit, Problem, args::Reach, connect::read_token};
+use crate::server;
 
 /// Arguments of `token`.
 #[derive(Debug, Args)]
@@ -12,12 +13,20 @@ pub(super) struct Token {
     #[command(flatten)]
     reach: Reach,
     /// Print the path of its file instead
-    #[arg(long)]
+    #[arg(long, conflicts_with = "link")]
     path: bool,
+    /// Print a link instead that opens the page of the service on the state directory: once, within ten minutes
+    #[arg(long)]
+    link: bool,
 }
 
 impl Token {
     pub(super) fn run(self) -> Result<Exit, Problem> {
+        if self.link {
+            let link = server::link(&self.reach.state_dir()?).map_err(|error| Problem::NoService(error.to_string()))?;
+            writeln!(io::stdout(), "{link}")?;
+            return Ok(Exit::Done);
+        }
         let file = self.reach.token_file()?;
         let text = if self.path { file.display().to_string() } else { read_token(&file)? };
         writeln!(io::stdout(), "{text}")?;

@@ -1,4 +1,4 @@
-//! Callback tokens: the right to report on one task, computed instead of stored.
+//! The state key: signs what must survive a restart, and above all the callback tokens.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -8,8 +8,33 @@ use subtle::ConstantTimeEq;
 use crate::job::TaskId;
 
 /// The secret that is made with the store and signs what must survive a restart.
+///
+/// Another key makes everything void that this one signed: callback tokens of running tasks, one-time codes, and every
+/// session of the page.
 #[derive(Clone)]
 pub struct StateKey([u8; 32]);
+
+/// What a signature is for. No signature for one purpose is one for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The right to report on one task.
+    Callback,
+    /// The right to begin one session.
+    SessionCode,
+    /// The right to call, for as long as a session lasts.
+    SessionToken,
+}
+
+impl Purpose {
+    /// What is signed before the content. Each ends with the only zero byte in it, so none begins another.
+    const fn prefix(self) -> &'static [u8] {
+        match self {
+            Self::Callback => b"callback\0",
+            Self::SessionCode => b"session code\0",
+            Self::SessionToken => b"session token\0",
+        }
+    }
+}
 
 impl StateKey {
     /// Takes 32 random bytes.
@@ -18,14 +43,19 @@ impl StateKey {
         Self(bytes)
     }
 
+    /// Signs content for one purpose. Compare signatures in constant time.
+    #[must_use]
+    pub fn mac(&self, purpose: Purpose, content: &[u8]) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        mac.update(purpose.prefix());
+        mac.update(content);
+        mac.finalize().into_bytes().into()
+    }
+
     /// The token with which a page may report on this task: base64url without padding.
     #[must_use]
     pub fn callback_token(&self, id: TaskId) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
-        // The purpose comes first, so that no other use of the key can yield the same bytes.
-        mac.update(b"callback\0");
-        mac.update(id.uuid().as_bytes());
-        BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+        BASE64_URL_SAFE_NO_PAD.encode(self.mac(Purpose::Callback, id.uuid().as_bytes()))
     }
 
     /// Compares a caller's token in constant time.
@@ -56,5 +86,13 @@ mod tests {
         assert!(!key.accepts_callback(other, &token));
         assert!(!key.accepts_callback(mine, ""));
         assert!(!StateKey::new([8; 32]).accepts_callback(mine, &token));
+    }
+
+    #[test]
+    fn a_signature_is_good_for_one_purpose() {
+        let key = StateKey::new([7; 32]);
+        let purposes = [Purpose::Callback, Purpose::SessionCode, Purpose::SessionToken];
+        let signed = purposes.map(|purpose| key.mac(purpose, b"x"));
+        assert!(signed[0] != signed[1] && signed[1] != signed[2] && signed[0] != signed[2]);
     }
 }

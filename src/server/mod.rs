@@ -1,14 +1,24 @@
 //! The composition root: claim the state, bind, wire, serve, drain, in that order.
 
+mod accept;
+mod link;
 mod state_dir;
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub use state_dir::{ENDPOINT_FILE, StateDirError, TOKEN_FILE};
+pub use link::{LinkError, link};
+pub use state_dir::{CERTIFICATE_FILE, ENDPOINT_FILE, StateDirError, TOKEN_FILE};
 
 use crate::{
     api::{self, Serve},
@@ -16,19 +26,27 @@ use crate::{
     config::Settings,
     ledger::{EmbeddedLedger, Ledger, OpenError, ReadError},
     process::{LaunchError, Launcher, PlaceError, RunDirs},
-    runner::{HostParts, Runner},
-    web::{self, Guard, GuardLayer, GuardParts},
+    runner::{HostParts, Runner, StateKey},
+    telemetry,
+    web::{self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Sessions, Tls, TlsError},
 };
-use state_dir::StateDir;
+use accept::Door;
+use state_dir::{Endpoint, StateDir};
 
 /// Why a service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Others than this machine could reach it.
     #[error(
-        "listen address {0} is not a loopback address; others could start browsers here, so give 127.0.0.1 or [::1]"
+        "listen address {0} is not a loopback address; others could read along and start browsers here, so give --tls-cert and --tls-key with it, or 127.0.0.1 or [::1]"
     )]
     NotLoopback(SocketAddr),
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A name was given wrongly.
+    #[error("--host {0}")]
+    Host(#[from] HostNameError),
     /// The state directory cannot be used.
     #[error(transparent)]
     StateDir(#[from] StateDirError),
@@ -55,13 +73,16 @@ pub enum StartError {
 /// A service that takes calls.
 pub struct Server {
     address: SocketAddr,
+    endpoint: Endpoint,
     token: String,
+    key: StateKey,
     drain: Duration,
     runner: Runner,
     launcher: Launcher,
     ledger: Arc<dyn Ledger>,
     dirs: RunDirs,
     shutdown: CancellationToken,
+    cut: CancellationToken,
     serving: JoinHandle<()>,
     state: StateDir,
 }
@@ -71,9 +92,12 @@ pub struct Server {
 /// # Errors
 /// Says what stands in the way; nothing is left running then.
 pub async fn start(settings: Settings) -> Result<Server, StartError> {
-    if !settings.listen.ip().is_loopback() {
+    let tls = tls(&settings)?;
+    if !settings.listen.ip().is_loopback() && tls.is_none() {
         return Err(StartError::NotLoopback(settings.listen));
     }
+    telemetry::install();
+    let hosts = settings.hosts.iter().map(|name| name.parse()).collect::<Result<Vec<HostName>, _>>()?;
     let by_hand = by_hand(&settings.browsers)?;
     let state = StateDir::claim(&settings.state_dir)?;
     // Bound before the store is touched: a port in use must not cost a migration.
@@ -98,34 +122,82 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
         dirs: dirs.clone(),
         state_dir: state.path().to_path_buf(),
         browsers: found.browsers,
-        key,
+        browser_problems: found.problems.iter().map(ToString::to_string).collect(),
+        key: key.clone(),
         slots: settings.slots,
         queue_max: settings.queue_max,
         no_sandbox: settings.no_sandbox,
         away_max: settings.away_max,
     })
     .await?;
-    let shutdown = CancellationToken::new();
+    let (shutdown, cut) = (CancellationToken::new(), CancellationToken::new());
+    let sessions = Arc::new(Sessions::new(key.clone(), SystemTime::now().into()));
     let mut calls = api::calls(runner.clone(), settings.watchers_max).await;
-    calls.router = web::site(calls.router);
-    let guard = Guard::new(GuardParts { address, hosts: Vec::new(), tls: false, token: token.clone(), legacy: false });
+    calls.router = web::site(calls.router, Arc::clone(&sessions), &runner);
+    let endpoint = endpoint(address, &hosts, tls.as_ref());
+    let door = Door { listener, tls: tls.as_ref().map(Tls::acceptor), cut: cut.clone() };
+    let guard = GuardParts { address, hosts, tls: tls.is_some(), token: token.clone(), sessions, legacy: false };
     let serving = tokio::spawn(serving(
-        Serve { listener, calls, shutdown: shutdown.clone().cancelled_owned() },
-        GuardLayer::new(guard),
+        Serve { incoming: door.connections(), calls, shutdown: shutdown.clone().cancelled_owned() },
+        GuardLayer::new(Guard::new(guard)),
     ));
-    state.write_endpoint(address)?;
-    info!(%address, state_dir = %state.path().display(), "serving");
-    Ok(Server { address, token, drain: settings.drain, runner, launcher, ledger, dirs, shutdown, serving, state })
+    state.write_endpoint(&endpoint, tls.as_ref().map(Tls::certificate))?;
+    info!(%address, tls = tls.is_some(), state_dir = %state.path().display(), "serving");
+    let drain = settings.drain;
+    Ok(Server { address, endpoint, token, key, drain, runner, launcher, ledger, dirs, shutdown, cut, serving, state })
 }
+
+/// The certificate and its key, where they are given.
+fn tls(settings: &Settings) -> Result<Option<Tls>, TlsError> {
+    match (&settings.tls_cert, &settings.tls_key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Tls::read(certificate, key).map(Some),
+        (Some(_), None) | (None, Some(_)) => Err(TlsError::Half),
+    }
+}
+
+/// Where a service that listens here is to be called. The command line knows it by its certificate, whatever names that
+/// has; a browser needs one of them.
+fn endpoint(address: SocketAddr, hosts: &[HostName], tls: Option<&Tls>) -> Endpoint {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let near = SocketAddr::new(ip, address.port());
+    let Some(tls) = tls else {
+        let service = format!("http://{near}");
+        return Endpoint { page: service.clone(), service };
+    };
+    let own = [(ip.to_string(), near.to_string()), ("localhost".to_owned(), format!("localhost:{}", address.port()))];
+    let named = hosts.iter().map(|host| (host.name().to_owned(), host.authority(address.port())));
+    let good = named.chain(own).find(|(name, _)| tls.is_for(name)).map(|(_, authority)| authority);
+    if good.is_none() {
+        warn!(
+            "the certificate is for none of the names of this service; browsers will warn of it; name one with --host"
+        );
+    }
+    Endpoint { service: format!("https://{near}"), page: format!("https://{}", good.unwrap_or(near.to_string())) }
+}
+
+/// How long connections take to notice that they are cut: each is woken by it.
+const CUT_WITHIN: Duration = Duration::from_secs(1);
 
 /// How much of the ledger's id names its run directory: enough to tell stores apart, few enough for socket paths.
 const LEDGER_ID_CHARS: usize = 8;
 
 impl Server {
-    /// Where it takes calls.
+    /// Where it takes calls, such as "http://127.0.0.1:50051".
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn url(&self) -> String {
+        let scheme = self.endpoint.service.split("://").next().unwrap_or_default();
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// A link that opens the page: once, within ten minutes.
+    #[must_use]
+    pub fn page_link(&self) -> String {
+        link::page_link(&self.endpoint.page, &self.key)
     }
 
     /// What every call needs.
@@ -144,10 +216,14 @@ impl Server {
         info!("draining");
         self.runner.drain();
         self.shutdown.cancel();
-        let abort = self.serving.abort_handle();
-        if tokio::time::timeout(self.drain, self.serving).await.is_err() {
+        let mut serving = self.serving;
+        if tokio::time::timeout(self.drain, &mut serving).await.is_err() {
             warn!(drain_s = self.drain.as_secs(), "some connections did not end in time; cutting them");
-            abort.abort();
+            self.cut.cancel();
+            if tokio::time::timeout(CUT_WITHIN, &mut serving).await.is_err() {
+                warn!("some connections outlived the cut");
+                serving.abort();
+            }
         }
         self.runner.leave().await;
         self.launcher.stop().await;
@@ -158,7 +234,10 @@ impl Server {
     }
 }
 
-async fn serving(serve: Serve<impl Future<Output = ()>>, guard: GuardLayer) {
+async fn serving(
+    serve: Serve<impl Stream<Item = io::Result<accept::Connection>>, impl Future<Output = ()>>,
+    guard: GuardLayer,
+) {
     if let Err(error) = api::serve(serve, guard).await {
         tracing::error!(%error, "serving failed");
     }
@@ -182,12 +261,4 @@ fn by_hand(browsers: &[String]) -> Result<Vec<ByHand>, StartError> {
                 .map_err(|error: browser::discover::ByHandError| StartError::Browser(text.clone(), error.to_string()))
         })
         .collect()
-}
-
-/// The state directory when none is given: below `$XDG_STATE_HOME`, or `~/.local/state`.
-#[must_use]
-pub fn default_state_dir() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")))?;
-    Some(base.join("comet-task-runner"))
 }

@@ -3,7 +3,6 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
-    net::SocketAddr,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -15,11 +14,13 @@ use crate::runner::StateKey;
 
 /// Holds the API token, for the command line and whoever may read it.
 pub const TOKEN_FILE: &str = "token";
-/// Holds the address of the running service.
+/// Holds the address of the running service, and on a second line the page's where that is another.
 pub const ENDPOINT_FILE: &str = "endpoint";
+/// Holds the certificate of the running service, in DER, when it speaks TLS.
+pub const CERTIFICATE_FILE: &str = "certificate";
 /// Is locked by the running service.
 const LOCK_FILE: &str = "lock";
-/// Holds the key that signs callback tokens.
+/// Holds the key that signs callback tokens and sessions; with another one they are all void.
 const KEY_FILE: &str = "key";
 /// Holds every job.
 const LEDGER_FILE: &str = "ledger.sqlite";
@@ -85,29 +86,49 @@ impl StateDir {
         Ok(BASE64_URL_SAFE_NO_PAD.encode(self.secret(TOKEN_FILE)?))
     }
 
-    /// The key that signs callback tokens, made at the first start.
+    /// The key that signs callback tokens and sessions, made at the first start.
     pub(super) fn key(&self) -> Result<StateKey, StateDirError> {
         Ok(StateKey::new(self.secret(KEY_FILE)?))
     }
 
-    /// Tells the command line where the service is. Whole or not at all, for a reader at any moment.
-    pub(super) fn write_endpoint(&self, address: SocketAddr) -> Result<(), StateDirError> {
-        let path = self.path.join(ENDPOINT_FILE);
+    /// Tells the command line where the service is, and by which certificate it is known.
+    pub(super) fn write_endpoint(&self, endpoint: &Endpoint, certificate: Option<&[u8]>) -> Result<(), StateDirError> {
+        match certificate {
+            Some(certificate) => self.write_whole(CERTIFICATE_FILE, certificate)?,
+            // One that a killed service left would be another's by now.
+            None => self.remove(CERTIFICATE_FILE).map_err(|error| StateDirError::Io(self.path.clone(), error))?,
+        }
+        let Endpoint { service, page } = endpoint;
+        let text = if service == page { format!("{service}\n") } else { format!("{service}\n{page}\n") };
+        self.write_whole(ENDPOINT_FILE, text.as_bytes())
+    }
+
+    /// Whole or not at all, for a reader at any moment.
+    fn write_whole(&self, name: &str, content: &[u8]) -> Result<(), StateDirError> {
+        let path = self.path.join(name);
         let unfinished = path.with_extension("new");
         let written = private_file(&unfinished)
             .and_then(|mut file| {
                 file.set_len(0)?;
-                writeln!(file, "http://{address}")
+                file.write_all(content)
             })
             .and_then(|()| fs::rename(&unfinished, &path));
         written.map_err(|error| StateDirError::Io(path, error))
     }
 
+    fn remove(&self, name: &str) -> io::Result<()> {
+        match fs::remove_file(self.path.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Leaves: nobody is to call an address where nobody answers.
     pub(super) fn release(self) {
-        let endpoint = self.path.join(ENDPOINT_FILE);
-        if let Err(error) = fs::remove_file(&endpoint) {
-            tracing::warn!(path = %endpoint.display(), %error, "the endpoint file could not be removed");
+        for name in [ENDPOINT_FILE, CERTIFICATE_FILE] {
+            if let Err(error) = self.remove(name) {
+                tracing::warn!(path = %self.path.join(name).display(), %error, "a file could not be removed");
+            }
         }
     }
 
@@ -115,10 +136,7 @@ impl StateDir {
         let path = self.path.join(name);
         let failed = |error| StateDirError::Io(path.clone(), error);
         match fs::read_to_string(&path) {
-            Ok(text) => {
-                let bytes = BASE64_URL_SAFE_NO_PAD.decode(text.trim_end()).ok();
-                bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(StateDirError::NotASecret(path))
-            }
+            Ok(text) => parse_secret(&text).ok_or(StateDirError::NotASecret(path)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let mut bytes = [0; SECRET_BYTES];
                 getrandom::fill(&mut bytes).map_err(|error| failed(io::Error::other(error)))?;
@@ -134,6 +152,60 @@ impl StateDir {
             }
             Err(error) => Err(failed(error)),
         }
+    }
+}
+
+fn parse_secret(text: &str) -> Option<[u8; SECRET_BYTES]> {
+    BASE64_URL_SAFE_NO_PAD.decode(text.trim_end()).ok()?.try_into().ok()
+}
+
+/// Where a running service is to be found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// Where it listens, such as "http://127.0.0.1:50051".
+    pub(super) service: String,
+    /// How a browser is to call it: by a name that its certificate has.
+    pub(super) page: String,
+}
+
+/// Where the service of this directory is; none when none runs there.
+pub(super) fn read_endpoint(state_dir: &Path) -> Result<Option<Endpoint>, StateDirError> {
+    if !is_claimed(state_dir)? {
+        return Ok(None);
+    }
+    let path = state_dir.join(ENDPOINT_FILE);
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let mut lines = text.lines().map(str::to_owned);
+            let service = lines.next().unwrap_or_default();
+            Ok(Some(Endpoint { page: lines.next().unwrap_or_else(|| service.clone()), service }))
+        }
+        // It has only just begun, or is leaving.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StateDirError::Io(path, error)),
+    }
+}
+
+/// The key of a directory that some service has claimed.
+pub(super) fn read_key(state_dir: &Path) -> Result<StateKey, StateDirError> {
+    let path = state_dir.join(KEY_FILE);
+    let text = fs::read_to_string(&path).map_err(|error| StateDirError::Io(path.clone(), error))?;
+    parse_secret(&text).map(StateKey::new).ok_or(StateDirError::NotASecret(path))
+}
+
+/// Whether a service runs on the directory: a killed one leaves its files, and no lock.
+fn is_claimed(state_dir: &Path) -> Result<bool, StateDirError> {
+    let path = state_dir.join(LOCK_FILE);
+    let failed = |error| StateDirError::Io(path.clone(), error);
+    let lock = match File::open(&path) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(failed(error)),
+    };
+    match flock(&lock, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+        Err(error) => Err(failed(error.into())),
     }
 }
 

@@ -1,63 +1,75 @@
-//! The guard: every request passes here first, or gets no further.
+//! The guard's judgement: which requests get in, decided from what they show before anything of a body is read.
 //!
 //! A loopback port can be reached by every web page that the user opens. So each request must name this very host,
 //! come from our own page or from no page at all, be what its path is for by method and content type, and carry a
-//! token. What the guard decides, it decides before anything of the body is read.
+//! token.
 
-use std::{
-    convert::Infallible,
-    future::{Future, ready},
-    net::SocketAddr,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{net::SocketAddr, sync::Arc};
 
-use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, Method, Version, header};
 use subtle::ConstantTimeEq;
-use tower::{Layer, Service};
 
-use super::route::{Credential, Route};
-use crate::api::{self, Body, Caller};
+use super::{
+    host::{Host, HostName, hosts},
+    route::{Credential, Route},
+    session::Sessions,
+};
+use crate::{
+    api::{HEADER_BYTES_MAX, Speech},
+    job::WallTime,
+};
 
 /// What a guard goes by.
 pub struct GuardParts {
     /// Where the service listens.
     pub address: SocketAddr,
-    /// Further names by which it may be called, each `NAME` or `NAME:PORT`.
-    pub hosts: Vec<String>,
+    /// Further names by which it may be called.
+    pub hosts: Vec<HostName>,
     /// Whether it speaks TLS.
     pub tls: bool,
     /// The API token.
     pub token: String,
+    /// The page's sessions, whose tokens are as good.
+    pub sessions: Arc<Sessions>,
     /// Whether the old routes are served.
     pub legacy: bool,
 }
 
 /// What the guard lets in.
 pub struct Guard {
-    hosts: Vec<String>,
-    scheme: &'static str,
+    hosts: Vec<Host>,
     token: String,
+    sessions: Arc<Sessions>,
     legacy: bool,
 }
 
 /// What a request shows of itself before its body is read.
-struct Shown<'a> {
-    method: &'a Method,
-    version: Version,
-    path: &'a str,
-    authority: Option<&'a str>,
-    headers: &'a HeaderMap,
+pub(super) struct Shown<'a> {
+    pub(super) method: &'a Method,
+    pub(super) version: Version,
+    pub(super) path: &'a str,
+    pub(super) authority: Option<&'a str>,
+    pub(super) headers: &'a HeaderMap,
+    /// When it came.
+    pub(super) now: WallTime,
 }
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+pub(super) enum Verdict {
     /// It passes, with a token of ours.
-    Authenticated,
+    Authenticated(Route),
     /// It passes, without one.
-    Open,
+    Open(Route),
+    /// It does not pass.
+    Refused(Why),
+}
+
+/// Why a request does not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Its headers are longer than any that we have use for.
+    HeadersTooLong,
     /// It names another host: a rebound name, or a forged header.
     ForeignHost,
     /// Its path is for nothing.
@@ -76,112 +88,100 @@ enum Verdict {
     TokenInvalid,
 }
 
-/// In which form a call comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Grpc,
-    GrpcWeb,
-    Json,
-}
+/// Set by browsers alone, and by no script.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// The same.
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+/// The same.
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+/// What HTTP/2 counts for each header beside its text.
+const HEADER_BYTES_MORE: usize = 32;
 
 impl Guard {
     /// Lets in who names this service by one of its names, and has a token of it.
     #[must_use]
     pub fn new(parts: GuardParts) -> Self {
-        let port = parts.address.port();
-        let mut hosts = vec![format!("127.0.0.1:{port}"), format!("localhost:{port}"), format!("[::1]:{port}")];
-        hosts.push(parts.address.to_string());
-        hosts.extend(parts.hosts);
-        let scheme = if parts.tls { "https" } else { "http" };
-        Self { hosts, scheme, token: parts.token, legacy: parts.legacy }
+        let hosts = hosts(parts.address, &parts.hosts, parts.tls);
+        Self { hosts, token: parts.token, sessions: parts.sessions, legacy: parts.legacy }
     }
 
     /// Pure: the same request is always judged the same.
-    fn judge(&self, shown: &Shown<'_>) -> Verdict {
-        let Some(host) = self.host_named(shown) else { return Verdict::ForeignHost };
-        let Some(route) = Route::of(shown.path, self.legacy) else { return Verdict::UnknownPath };
-        if !route.takes(shown.method, shown.path) {
-            return Verdict::WrongMethod;
-        }
-        if !self.comes_from_us(route, host, shown.headers) {
-            return Verdict::ForeignOrigin;
-        }
-        match route {
-            Route::Call(credential) => match form(shown.headers) {
-                None => Verdict::WrongContentType,
-                Some(Form::Grpc) if shown.version != Version::HTTP_2 => Verdict::WrongVersion,
-                Some(Form::Grpc | Form::GrpcWeb | Form::Json) => self.judge_token(credential, shown.headers),
-            },
-            Route::Metrics => self.judge_token(Credential::Needed, shown.headers),
-            Route::Callback if shown.method == Method::OPTIONS => Verdict::Open,
-            Route::Callback => match form(shown.headers) {
-                Some(Form::Json) => self.judge_token(Credential::Open, shown.headers),
-                Some(Form::Grpc | Form::GrpcWeb) | None => Verdict::WrongContentType,
-            },
-            Route::Session => match form(shown.headers) {
-                Some(Form::Json) => Verdict::Open,
-                Some(Form::Grpc | Form::GrpcWeb) | None => Verdict::WrongContentType,
-            },
-            Route::Legacy if shown.method == Method::POST && form(shown.headers) != Some(Form::Json) => {
-                Verdict::WrongContentType
-            }
-            Route::Page | Route::Probe | Route::Legacy => Verdict::Open,
-        }
+    pub(super) fn judge(&self, shown: &Shown<'_>) -> Verdict {
+        self.pass(shown).unwrap_or_else(Verdict::Refused)
     }
 
-    fn judge_token(&self, credential: Credential, headers: &HeaderMap) -> Verdict {
-        match (self.token_shown(headers), credential) {
-            (Some(true), _) => Verdict::Authenticated,
-            (Some(false), _) => Verdict::TokenInvalid,
-            (None, Credential::Open) => Verdict::Open,
-            (None, Credential::Needed) => Verdict::TokenMissing,
+    fn pass(&self, shown: &Shown<'_>) -> Result<Verdict, Why> {
+        // HTTP/2 keeps to that bound by itself; HTTP/1 is read up to one of its own.
+        let length = shown.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER_BYTES_MORE);
+        if length.sum::<usize>() > HEADER_BYTES_MAX as usize {
+            return Err(Why::HeadersTooLong);
+        }
+        let host = self.host_named(shown).ok_or(Why::ForeignHost)?;
+        let route = Route::of(shown.path, self.legacy).ok_or(Why::UnknownPath)?;
+        if !route.methods(shown.path).contains(shown.method) {
+            return Err(Why::WrongMethod);
+        }
+        if !comes_from_us(route, host, shown.headers) {
+            return Err(Why::ForeignOrigin);
+        }
+        if !route.takes_content(shown.method, content(shown.headers)) {
+            return Err(Why::WrongContentType);
+        }
+        if content(shown.headers) == Some(Speech::Grpc) && shown.version != Version::HTTP_2 {
+            return Err(Why::WrongVersion);
+        }
+        match (self.token_shown(shown), route.credential()) {
+            (Some(true), _) => Ok(Verdict::Authenticated(route)),
+            (Some(false), _) => Err(Why::TokenInvalid),
+            (None, Credential::Open) => Ok(Verdict::Open(route)),
+            (None, Credential::Needed) => Err(Why::TokenMissing),
         }
     }
 
     /// The host it names, in one place or the same in both, if it is one of ours.
-    fn host_named<'a>(&self, shown: &Shown<'a>) -> Option<&'a str> {
+    fn host_named(&self, shown: &Shown<'_>) -> Option<&Host> {
         let host = single(shown.headers, header::HOST).ok()?;
         let named = match (shown.authority, host) {
             (None, None) => return None,
             (Some(authority), Some(host)) if authority != host => return None,
             (Some(name), _) | (None, Some(name)) => name,
         };
-        self.hosts.iter().any(|host| host == named).then_some(named)
-    }
-
-    /// No page sent it, or our own page did. Two routes are meant for others: a page may be opened by a link from
-    /// anywhere, and a report comes from the origin that its job allows, which is judged with the job.
-    fn comes_from_us(&self, route: Route, host: &str, headers: &HeaderMap) -> bool {
-        let (Ok(origin), Ok(site), Ok(mode)) =
-            (single(headers, header::ORIGIN), single(headers, SEC_FETCH_SITE), single(headers, SEC_FETCH_MODE))
-        else {
-            return false;
-        };
-        let ours = |origin: &str| origin.split_once("://") == Some((self.scheme, host));
-        let from_no_other = origin.is_none_or(ours) && matches!(site, None | Some("same-origin" | "none"));
-        match route {
-            Route::Callback => true,
-            Route::Page => from_no_other || (origin.is_none() && mode == Some("navigate")),
-            Route::Legacy => origin.is_none() && site.is_none(),
-            Route::Call(_) | Route::Session | Route::Probe | Route::Metrics => from_no_other,
-        }
+        self.hosts.iter().find(|host| host.name == named)
     }
 
     /// Whether the token is right; none when none was shown.
-    fn token_shown(&self, headers: &HeaderMap) -> Option<bool> {
-        let shown = match single(headers, header::AUTHORIZATION) {
-            Ok(shown) => shown?,
-            Err(Unclear) => return Some(false),
-        };
-        let token = shown.strip_prefix("Bearer ").unwrap_or_default();
-        Some(token.as_bytes().ct_eq(self.token.as_bytes()).into())
+    fn token_shown(&self, shown: &Shown<'_>) -> Option<bool> {
+        let Ok(shown_token) = single(shown.headers, header::AUTHORIZATION) else { return Some(false) };
+        let (kind, token) = shown_token?.split_once(' ').unwrap_or_default();
+        let ours: bool = token.as_bytes().ct_eq(self.token.as_bytes()).into();
+        let right = ours || self.sessions.accepts(token, shown.now);
+        Some(kind.eq_ignore_ascii_case("bearer") && right)
     }
 }
 
-/// Set by browsers alone, and by no script.
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// The same.
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+/// No page sent it, or our own page did. Two routes are meant for others: a page may be opened by a link from
+/// anywhere, and a report comes from the origin that its job allows, which is judged with the job.
+fn comes_from_us(route: Route, host: &Host, headers: &HeaderMap) -> bool {
+    let text = |name| single(headers, name);
+    let (Ok(origin), Ok(site), Ok(mode), Ok(dest)) =
+        (text(header::ORIGIN), text(SEC_FETCH_SITE), text(SEC_FETCH_MODE), text(SEC_FETCH_DEST))
+    else {
+        return false;
+    };
+    let ours = |origin: &str| {
+        let parts = origin.split_once("://");
+        parts.is_some_and(|(scheme, name)| host.schemes.contains(&scheme) && name == host.name)
+    };
+    let from_no_other = origin.is_none_or(ours) && matches!(site, None | Some("same-origin" | "none"));
+    match route {
+        Route::Callback => true,
+        // A link, but no frame: those are documents too, of kinds of their own.
+        Route::Page => from_no_other || (origin.is_none() && (mode, dest) == (Some("navigate"), Some("document"))),
+        Route::Legacy => origin.is_none() && site.is_none(),
+        Route::Call(_) | Route::About | Route::Session | Route::Probe | Route::Metrics => from_no_other,
+    }
+}
 
 /// A header that is there twice, or is no text.
 struct Unclear;
@@ -196,111 +196,7 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Unclear
     }
 }
 
-/// What forms and simple requests of pages cannot send.
-fn form(headers: &HeaderMap) -> Option<Form> {
-    match single(headers, header::CONTENT_TYPE).ok().flatten()? {
-        "application/grpc" | "application/grpc+proto" => Some(Form::Grpc),
-        "application/grpc-web"
-        | "application/grpc-web+proto"
-        | "application/grpc-web-text"
-        | "application/grpc-web-text+proto" => Some(Form::GrpcWeb),
-        "application/json" | "application/json; charset=utf-8" | "application/json;charset=utf-8" => Some(Form::Json),
-        _ => None,
-    }
-}
-
-/// The answer to a request that does not pass.
-fn refusal(verdict: Verdict) -> Option<Response<Body>> {
-    match verdict {
-        Verdict::Authenticated | Verdict::Open => None,
-        Verdict::ForeignHost => Some(api::plain(
-            StatusCode::MISDIRECTED_REQUEST,
-            "this service answers only to the address it listens on, and to localhost with its port\n",
-        )),
-        Verdict::UnknownPath => Some(api::plain(StatusCode::NOT_FOUND, "there is nothing here\n")),
-        Verdict::WrongMethod => Some(api::plain(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method\n")),
-        Verdict::ForeignOrigin => {
-            Some(api::plain(StatusCode::FORBIDDEN, "pages of other origins have no business here\n"))
-        }
-        Verdict::WrongContentType => Some(api::plain(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "content-type application/json, or application/grpc over HTTP/2; try curl --json, or grpcurl -plaintext\n",
-        )),
-        Verdict::WrongVersion => {
-            Some(api::plain(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "gRPC needs HTTP/2: use prior knowledge (h2c)\n"))
-        }
-        Verdict::TokenMissing => Some(api::unauthenticated(true)),
-        Verdict::TokenInvalid => Some(api::unauthenticated(false)),
-    }
-}
-
-/// Puts the guard before a service.
-#[derive(Clone)]
-pub struct GuardLayer(Arc<Guard>);
-
-impl GuardLayer {
-    /// One guard for every connection.
-    #[must_use]
-    pub fn new(guard: Guard) -> Self {
-        Self(Arc::new(guard))
-    }
-}
-
-impl<S> Layer<S> for GuardLayer {
-    type Service = Guarded<S>;
-
-    fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded { guard: Arc::clone(&self.0), inner }
-    }
-}
-
-/// A service behind the guard.
-#[derive(Clone)]
-pub struct Guarded<S> {
-    guard: Arc<Guard>,
-    inner: S,
-}
-
-/// The inner service's answer, or the guard's.
-type Answered = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
-impl<S> Service<Request<Body>> for Guarded<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Answered;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let verdict = self.guard.judge(&Shown {
-            method: request.method(),
-            version: request.version(),
-            path: request.uri().path(),
-            authority: request.uri().authority().map(http::uri::Authority::as_str),
-            headers: request.headers(),
-        });
-        match refusal(verdict) {
-            Some(mut response) => {
-                // The answer to a HEAD has no body, whatever it would say.
-                if request.method() == Method::HEAD {
-                    *response.body_mut() = Body::empty();
-                }
-                // The path only: the rest of a request can hold tokens.
-                tracing::warn!(?verdict, path = request.uri().path(), "refused a request");
-                Box::pin(ready(Ok(response)))
-            }
-            None => {
-                if verdict == Verdict::Authenticated {
-                    request.extensions_mut().insert(Caller::Api);
-                }
-                Box::pin(self.inner.call(request))
-            }
-        }
-    }
+/// The kind of its content; none for what forms and simple requests of pages can send.
+fn content(headers: &HeaderMap) -> Option<Speech> {
+    single(headers, header::CONTENT_TYPE).ok().flatten().and_then(Speech::of_content)
 }

@@ -2,13 +2,15 @@
 
 use http::Method;
 
-use crate::api;
+use crate::api::{self, Speech};
 
 /// What a path is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     /// A call of the contract: gRPC, grpc-web or JSON.
     Call(Credential),
+    /// Health and reflection: what kind of service this is, and nothing of any job.
+    About,
     /// A report of a page, over HTTP, from an origin that its job allows.
     Callback,
     /// Exchanges a one-time code for a session token.
@@ -38,8 +40,10 @@ const CALLBACK_CALL: &str = "/comet.taskrunner.v1.TaskRunner/Callback";
 const CONTRACT: &str = "/comet.taskrunner.v1.TaskRunner/";
 /// Where the page's scripts and styles lie.
 const ASSETS: &str = "/assets/";
-/// Old route: how one job stands.
+/// Old route: one task by its id.
 const OLD_STATUS: &str = "/status/";
+/// Old route: opens a URL.
+const OLD_EXECUTE: &str = "/execute";
 
 impl Route {
     /// What the path is for; none when it is for nothing. The old routes are there only when they were asked for.
@@ -51,23 +55,41 @@ impl Route {
             "/" | "/favicon.svg" => Some(Self::Page),
             "/healthz" | "/readyz" => Some(Self::Probe),
             "/metrics" => Some(Self::Metrics),
-            "/execute" | "/jobs" if legacy => Some(Self::Legacy),
+            OLD_EXECUTE | "/jobs" if legacy => Some(Self::Legacy),
             _ if legacy && path.starts_with(OLD_STATUS) => Some(Self::Legacy),
             _ if path.starts_with(ASSETS) => Some(Self::Page),
             _ if path.starts_with(CONTRACT) => Some(Self::Call(Credential::Needed)),
-            _ if api::is_open(path) => Some(Self::Call(Credential::Open)),
+            _ if api::is_open(path) => Some(Self::About),
             _ => None,
         }
     }
 
-    /// Whether the path takes this method.
-    pub(super) fn takes(self, method: &Method, path: &str) -> bool {
+    /// The methods that the path takes.
+    pub(super) fn methods(self, path: &str) -> &'static [Method] {
         match self {
-            Self::Call(_) | Self::Session => method == Method::POST,
-            Self::Callback => method == Method::POST || method == Method::OPTIONS,
-            Self::Page | Self::Probe | Self::Metrics => method == Method::GET || method == Method::HEAD,
-            Self::Legacy if path == "/execute" => method == Method::POST,
-            Self::Legacy => method == Method::GET || method == Method::HEAD,
+            Self::Call(_) | Self::About | Self::Session => &[Method::POST],
+            Self::Callback => &[Method::POST, Method::OPTIONS],
+            Self::Page | Self::Probe | Self::Metrics => &[Method::GET, Method::HEAD],
+            Self::Legacy if path == OLD_EXECUTE => &[Method::POST],
+            Self::Legacy => &[Method::GET, Method::HEAD],
+        }
+    }
+
+    /// Whether a request may have such content. What has effects takes only what no page can send by itself.
+    pub(super) fn takes_content(self, method: &Method, content: Option<Speech>) -> bool {
+        match self {
+            Self::Call(_) | Self::About => content.is_some(),
+            Self::Session | Self::Callback | Self::Legacy => method != Method::POST || content == Some(Speech::Json),
+            Self::Page | Self::Probe | Self::Metrics => true,
+        }
+    }
+
+    /// What its caller has to show.
+    pub(super) fn credential(self) -> Credential {
+        match self {
+            Self::Call(credential) => credential,
+            Self::Metrics => Credential::Needed,
+            Self::About | Self::Callback | Self::Session | Self::Page | Self::Probe | Self::Legacy => Credential::Open,
         }
     }
 }

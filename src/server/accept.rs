@@ -1,0 +1,215 @@
+//! Lets connections in, so many at a time, through TLS where it is spoken; none of them can hold the others up.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::stream::unfold;
+use rustix::process::{Resource, getrlimit};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::{Sleep, sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_stream::Stream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// Most connections at once: a person's tabs, scripts and services come to a tenth. When they are all taken, the next
+/// caller waits in the listener's backlog until one ends.
+const CONNECTIONS_MAX: usize = 1024;
+/// Most handshakes at once. When they are all silent, the next caller waits until the oldest has timed out.
+const HANDSHAKES_MAX: usize = 256;
+/// Longest handshake: two round trips over the worst of networks.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// Longest silence before a connection's first byte: until then nobody knows which HTTP it speaks, and no other
+/// timeout runs.
+const FIRST_BYTE_WITHIN: Duration = Duration::from_secs(30);
+/// Pause after a failed accept: without descriptors the listener would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// When a silent peer is asked whether it is there, how often, and how often in vain: a page whose machine sleeps holds
+/// its connection for a minute, where HTTP/1 would hold it for ever.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(10), 3);
+
+/// Where connections come in.
+pub(super) struct Door {
+    pub(super) listener: TcpListener,
+    pub(super) tls: Option<TlsAcceptor>,
+    /// Cuts every connection, however busy.
+    pub(super) cut: CancellationToken,
+}
+
+/// What waits at the door.
+struct Waiting {
+    door: Door,
+    permits: Arc<Semaphore>,
+    handshakes: JoinSet<io::Result<Connection>>,
+}
+
+impl Door {
+    /// Connections as they come, for as long as somebody asks; half-open ones end with the stream.
+    pub(super) fn connections(self) -> impl Stream<Item = io::Result<Connection>> {
+        let permits = Arc::new(Semaphore::new(connections_max()));
+        unfold(Waiting { door: self, permits, handshakes: JoinSet::new() }, |mut waiting| async move {
+            let connection = waiting.next().await;
+            Some((Ok(connection), waiting))
+        })
+    }
+}
+
+impl Waiting {
+    async fn next(&mut self) -> Connection {
+        loop {
+            tokio::select! {
+                Some(shaken) = self.handshakes.join_next() => match shaken {
+                    Ok(Ok(connection)) => return connection,
+                    Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                    Err(error) => tracing::error!(%error, "a TLS handshake ended badly"),
+                },
+                (stream, permit) = accept(&self.door.listener, &self.permits),
+                    if self.handshakes.len() < HANDSHAKES_MAX =>
+                {
+                    let cut = self.door.cut.clone();
+                    let Some(acceptor) = self.door.tls.clone() else {
+                        return Connection::new(Wire::Plain(stream), permit, cut);
+                    };
+                    self.handshakes.spawn(async move {
+                        let stream = timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await??;
+                        Ok(Connection::new(Wire::Tls(Box::new(stream)), permit, cut))
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// The next connection, once there is room for it. Safe to drop.
+async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+    let permit = Arc::clone(permits).acquire_owned().await.expect("nobody closes the semaphore");
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => match prepare(&stream) {
+                Ok(()) => return (stream, permit),
+                Err(error) => tracing::debug!(%error, "a connection was gone at once"),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Changes are small and must not wait for more, and a peer that is gone must be noticed.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    rustix::net::sockopt::set_socket_keepalive(stream, true)?;
+    rustix::net::sockopt::set_tcp_keepidle(stream, KEEPALIVE.0)?;
+    rustix::net::sockopt::set_tcp_keepintvl(stream, KEEPALIVE.1)?;
+    rustix::net::sockopt::set_tcp_keepcnt(stream, KEEPALIVE.2)?;
+    Ok(())
+}
+
+/// Half of the descriptors at most: jobs, the ledger and the launcher need theirs.
+fn connections_max() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(descriptors / 2).unwrap_or(CONNECTIONS_MAX).clamp(1, CONNECTIONS_MAX)
+}
+
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// One connection; it takes one place until it is dropped.
+pub(super) struct Connection {
+    wire: Wire,
+    /// Runs until the first byte.
+    silent: Option<Pin<Box<Sleep>>>,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    fn new(wire: Wire, permit: OwnedSemaphorePermit, cut: CancellationToken) -> Self {
+        let silent = Some(Box::pin(sleep(FIRST_BYTE_WITHIN)));
+        Self { wire, silent, cut: Box::pin(cut.cancelled_owned()), _permit: permit }
+    }
+
+    /// Both directions end with the cut: whichever of them is asked is woken by it.
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self.cut.as_mut().poll(cx) {
+            Poll::Ready(()) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the service has left")),
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.poll_cut(cx)?;
+        let read = match &mut self.wire {
+            Wire::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Wire::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        };
+        if read.is_ready() {
+            self.silent = None;
+            return read;
+        }
+        match &mut self.silent {
+            Some(silent) => silent.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_cut(cx)?;
+        match &mut self.wire {
+            Wire::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Wire::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_cut(cx)?;
+        match &mut self.wire {
+            Wire::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Wire::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_cut(cx)?;
+        match &mut self.wire {
+            Wire::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Wire::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_cut(cx)?;
+        match &mut self.wire {
+            Wire::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Wire::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.wire {
+            Wire::Plain(stream) => stream.is_write_vectored(),
+            Wire::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+}
