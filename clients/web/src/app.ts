@@ -81,6 +81,7 @@ export class App {
 
   #hear(message: ToTab): void {
     this.store.apply(message);
+    if (message.kind === 'fault') console.error(message.words);
     if (message.kind !== 'connection' || message.connection.state !== 'token needed') return;
     const { refused } = message.connection;
     if (refused === undefined) return;

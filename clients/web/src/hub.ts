@@ -32,6 +32,8 @@ export class Hub {
       },
       say: (connection) => this.#stand(connection),
       tell: (effect) => this.#tell(effect),
+      // A worker's own console is one that nobody opens.
+      complain: (words) => this.#post({ kind: 'fault', words }),
     });
   }
 

@@ -23,8 +23,6 @@ export type Samples = Record<string, Sample>;
 export class Jobs {
   /** Goes on after the last message that was applied. Empty: only a snapshot tells what is. */
   resumeToken = '';
-  /** Everything up to the start of the stream has been told. */
-  synced = false;
 
   #known = new Map<string, Job>();
   #samples = new Map<string, Sample>();
@@ -33,7 +31,6 @@ export class Jobs {
 
   /** A stream is opened: with the resume token it goes on, without it begins with a snapshot. */
   begin(): void {
-    this.synced = false;
     this.#snapshot = this.resumeToken === '' ? new Map() : undefined;
   }
 
@@ -87,7 +84,6 @@ export class Jobs {
   }
 
   #sync(message: WatchJobsResponse): Effect {
-    this.synced = true;
     this.#read(message, true);
     if (!this.#snapshot) return { kind: 'samples', samples: this.samples(), whole: true };
     this.#known = this.#snapshot;

@@ -20,6 +20,8 @@ export type ToTab =
   | { kind: 'welcome'; lock: string }
   | { kind: 'connection'; connection: Connection }
   | { kind: 'runner'; runner: GetRunnerResponse }
+  /** For the console: what must not happen, did. */
+  | { kind: 'fault'; words: string }
   | { kind: 'all'; jobs: Job[]; samples: Samples }
   | { kind: 'changed'; job: Job }
   | { kind: 'removed'; taskIds: string[] }

@@ -73,6 +73,7 @@ export function whyRefused(answer: string): string {
   if (answer.includes('CODE_USED')) return 'This link has been used already; a link works once.';
   if (answer.includes('CODE_EXPIRED')) return 'This link is too old; a link works for ten minutes.';
   if (answer.includes('CODE_INVALID')) return 'This link is not one of this service.';
+  if (answer.includes('CODE_LIMIT')) return 'Too many links were used in the last ten minutes; wait a while.';
   return 'The service did not accept this link.';
 }
 

@@ -34,6 +34,7 @@ export class Store {
   #apply(message: ToTab): void {
     switch (message.kind) {
       case 'welcome':
+      case 'fault':
         return;
       case 'connection':
         this.connection.value = message.connection;

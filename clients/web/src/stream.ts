@@ -71,6 +71,8 @@ export interface World {
   open(token: string, resumeToken: string, signal: AbortSignal): AsyncIterable<WatchJobsResponse>;
   say(connection: Connection): void;
   tell(effect: Effect): void;
+  /** Something happened that must not, and that only a developer can mend. */
+  complain(words: string): void;
 }
 
 export class Subscription {
@@ -158,7 +160,7 @@ export class Subscription {
     } catch (error) {
       if (scope.signal.aborted) return { kind: 'cut', why: (scope.signal.reason as Error).message };
       // Whatever else is thrown is this page's own fault, and must not pass for the network's.
-      if (!(error instanceof ConnectError)) console.error(error);
+      if (!(error instanceof ConnectError)) this.world.complain(`the page failed at a message: ${String(error)}`);
       return endOf(problemOf(error));
     } finally {
       clearTimeout(silence);
@@ -168,7 +170,7 @@ export class Subscription {
   }
 
   #hole(effect: Effect & { kind: 'hole' }): End {
-    console.error(`missed a change of ${effect.taskId}: revision ${effect.told} came after ${effect.known}`);
+    this.world.complain(`missed a change of ${effect.taskId}: revision ${effect.told} came after ${effect.known}`);
     this.jobs.distrust();
     return { kind: 'hole' };
   }

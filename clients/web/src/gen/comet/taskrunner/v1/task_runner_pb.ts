@@ -1912,24 +1912,25 @@ export type WatchJobsResponse = Message<"comet.taskrunner.v1.WatchJobsResponse">
   job?: Job | undefined;
 
   /**
-   * Goes on from here. Opaque; valid over restarts of the service. Empty with
-   * SNAPSHOT: a snapshot that was cut is begun again.
+   * Goes on from here. Opaque; valid over restarts of the service. Empty until
+   * the SYNCED of a snapshot: one that was cut is begun again.
    *
    * @generated from field: string resume_token = 4;
    */
   resumeToken: string;
 
   /**
-   * With the first message of a stream: the given resume token could not be
-   * honoured, so what follows is a snapshot that may skip changes. Forget what
-   * is not in it.
+   * With the first message of a snapshot: the given resume token could not be
+   * honoured, or this stream fell behind further than the store remembers, so
+   * the snapshot may skip changes. Forget what is not in it.
    *
    * @generated from field: bool reset = 5;
    */
   reset: boolean;
 
   /**
-   * The latest readings of live jobs, with SYNCED, HEARTBEAT and SAMPLE.
+   * The latest readings of live jobs, with SYNCED, HEARTBEAT and SAMPLE: as many
+   * as fit into 1 MiB.
    *
    * @generated from field: repeated comet.taskrunner.v1.JobSample samples = 6;
    */
@@ -1985,7 +1986,8 @@ export enum WatchJobsResponse_Kind {
   CHANGE = 3,
 
   /**
-   * A job is forgotten; only its task_id is known.
+   * A job is forgotten; only its task_id is known. So a filter by task_ids is
+   * the only one that holds here: with any other, it comes for every job.
    *
    * @generated from enum value: REMOVED = 4;
    */
