@@ -68,7 +68,7 @@ export class Hub {
       void this.#subscription.run(new AbortController().signal);
     }
     this.#tabs.add(port);
-    port.postMessage({ kind: 'welcome', lock: this.#lock });
+    void this.#lock.then((lock) => port.postMessage({ kind: 'welcome', lock }));
     port.postMessage({ kind: 'connection', connection: this.#connection });
     if (this.#runner) port.postMessage({ kind: 'runner', runner: this.#runner });
     if (this.#told) port.postMessage(this.#all());

@@ -34,7 +34,7 @@ export class Link {
   }
 
   #greet(): void {
-    this.say({ kind: 'hello', lock: this.#lock, token: this.token() });
+    void this.#lock.then((lock) => this.say({ kind: 'hello', lock, token: this.token() }));
   }
 
   #hear(port: Port, message: ToTab): void {

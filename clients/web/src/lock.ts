@@ -5,11 +5,18 @@ import { uuid } from './id.ts';
 
 const NEVER = new Promise<void>(() => {});
 
-/** Holds a new lock for as long as this context lives, and gives its name. */
-export function holdLock(purpose: string): string {
+/** Holds a new lock for as long as this context lives, and gives its name once it is held: told any sooner, the other
+ * side could get the lock first and take this one for dead. */
+export function holdLock(purpose: string): Promise<string> {
   const name = `comet-task-runner.${purpose}.${uuid()}`;
-  void locks()?.request(name, () => NEVER);
-  return name;
+  const available = locks();
+  if (!available) return Promise.resolve(name);
+  return new Promise((resolve, reject) => {
+    available.request(name, () => {
+      resolve(name);
+      return NEVER;
+    }).catch(reject);
+  });
 }
 
 /** Resolves when the holder of a lock is gone. Never, where there are no locks. */
