@@ -1,0 +1,94 @@
+// The tab: its token, its link to the stream, its calls and what it shows, tied together.
+
+import { createGrpcWebTransport } from '@connectrpc/connect-web';
+import { signal } from '@preact/signals';
+
+import { bearer, type Calls, callsOver, cancel, execute } from './client.ts';
+import { Link } from './link.ts';
+import type { Problem } from './problem.ts';
+import type { ToTab } from './protocol.ts';
+import { buySession, dropToken, onTokenElsewhere, parsePasted, storedToken, storeToken, takeCode } from './session.ts';
+import { Store } from './store.ts';
+
+export class App {
+  readonly store = new Store();
+  /** Why the last link or token did not do. */
+  readonly entryProblem = signal('');
+  readonly #calls: Calls;
+  readonly #link = new Link(storedToken, (message) => this.#hear(message));
+
+  constructor() {
+    this.#calls = callsOver(createGrpcWebTransport({ baseUrl: location.origin, interceptors: [bearer(storedToken)] }));
+  }
+
+  /** Buys a session if the address has a code, then subscribes. */
+  async open(): Promise<void> {
+    onTokenElsewhere((token) => this.#link.say({ kind: 'token', token }));
+    addEventListener('hashchange', () => void this.#redeemAddress());
+    await this.#redeemAddress();
+    this.#link.open();
+  }
+
+  /** Takes what somebody pasted: a link, or a token. */
+  async enter(text: string): Promise<void> {
+    const pasted = parsePasted(text);
+    switch (pasted.kind) {
+      case 'code':
+        return this.#redeem(pasted.code);
+      case 'token':
+        return this.#takeToken(pasted.token);
+      case 'nothing':
+        this.entryProblem.value = 'This is neither a link with a code nor a token.';
+    }
+  }
+
+  async execute(url: string, retrying: (problem: Problem) => void): Promise<Problem | undefined> {
+    return this.#withToken(() => execute(this.#calls, url, retrying));
+  }
+
+  async cancel(taskId: string): Promise<Problem | undefined> {
+    return this.#withToken(() => cancel(this.#calls, taskId));
+  }
+
+  /** Tries again at once instead of at the end of the wait. */
+  retry(): void {
+    this.#link.say({ kind: 'wake' });
+  }
+
+  async #withToken(call: () => Promise<Problem | undefined>): Promise<Problem | undefined> {
+    const token = storedToken();
+    const problem = await call();
+    if (problem?.code === 'unauthenticated' && token !== undefined) this.#link.say({ kind: 'refused', token });
+    return problem;
+  }
+
+  async #redeemAddress(): Promise<void> {
+    const code = takeCode();
+    if (code !== undefined) await this.#redeem(code);
+  }
+
+  async #redeem(code: string): Promise<void> {
+    const bought = await buySession(code);
+    if ('token' in bought) this.#takeToken(bought.token);
+    else this.entryProblem.value = bought.problem;
+  }
+
+  #takeToken(token: string): void {
+    this.entryProblem.value = '';
+    storeToken(token);
+    this.#link.say({ kind: 'token', token });
+  }
+
+  #hear(message: ToTab): void {
+    this.store.apply(message);
+    if (message.kind === 'fault') console.error(message.words);
+    if (message.kind !== 'connection' || message.connection.state !== 'token needed') return;
+    const { refused } = message.connection;
+    if (refused === undefined) return;
+    const token = storedToken();
+    dropToken(refused);
+    // Another tab got a new one while this was on its way.
+    if (token !== undefined && token !== refused) this.#link.say({ kind: 'token', token });
+    else if (this.entryProblem.value === '') this.entryProblem.value = 'The service no longer accepts the token of this page.';
+  }
+}

@@ -1,0 +1,34 @@
+// What a tab and the holder of the stream say to each other. Messages are copied as they are: they hold data only.
+
+import type { GetRunnerResponse, Job } from './gen/comet/taskrunner/v1/task_runner_pb.ts';
+import type { Samples } from './jobs.ts';
+import type { Connection } from './stream.ts';
+
+export type FromTab =
+  /** The tab is there. While it is, it holds the lock of this name. */
+  | { kind: 'hello'; lock: string; token: string | undefined }
+  /** The tab goes, or sleeps in the history. */
+  | { kind: 'bye' }
+  | { kind: 'token'; token: string }
+  /** A call of the tab with this token was refused. */
+  | { kind: 'refused'; token: string }
+  /** The network is back, the machine woke, or somebody looks. */
+  | { kind: 'wake' };
+
+export type ToTab =
+  /** The answer to a hello. While the holder lives, it holds the lock of this name. */
+  | { kind: 'welcome'; lock: string }
+  | { kind: 'connection'; connection: Connection }
+  | { kind: 'runner'; runner: GetRunnerResponse }
+  /** For the console: what must not happen, did. */
+  | { kind: 'fault'; words: string }
+  | { kind: 'all'; jobs: Job[]; samples: Samples }
+  | { kind: 'changed'; job: Job }
+  | { kind: 'removed'; taskIds: string[] }
+  | { kind: 'samples'; samples: Samples; whole: boolean };
+
+/** The part of a MessagePort that is used. */
+export interface Port {
+  postMessage(message: ToTab | FromTab): void;
+  onmessage: ((event: MessageEvent) => void) | null;
+}

@@ -1,0 +1,44 @@
+// Makes text of pages and callers fit to be shown: it may be anything.
+
+/** Controls but tab and line feed, and the marks that turn the direction of what follows them. */
+// eslint-disable-next-line no-control-regex
+const INVISIBLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+/** Text in which nothing acts unseen: each such character is shown as a replacement. */
+export function visible(text: string): string {
+  return text.replace(INVISIBLE, '\ufffd');
+}
+
+/** The address for a link, or nothing when following it could do more than open a page. */
+export function linkFor(url: string): string | undefined {
+  try {
+    const parsed = new URL(url);
+    return parsed.protocol === 'http:' || parsed.protocol === 'https:' ? parsed.href : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A span of time for people: "0.4 s", "12 s", "3 min 5 s", "2 h 10 min", "3 d 4 h". */
+export function span(ms: number): string {
+  const seconds = Math.max(0, ms) / 1000;
+  if (seconds < 10) return `${(Math.floor(seconds * 10) / 10).toFixed(1)} s`;
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+  return `${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3600)} h`;
+}
+
+/** A span that is still growing, without tenths, which would only flicker. */
+export function growing(ms: number): string {
+  return ms < 10_000 ? `${Math.floor(Math.max(0, ms) / 1000)} s` : span(ms);
+}
+
+/** JSON set out in lines; as it came when it is none. */
+export function setOut(json: string): string {
+  try {
+    return JSON.stringify(JSON.parse(json), undefined, 2);
+  } catch {
+    return json;
+  }
+}

@@ -1,0 +1,2 @@
+// Lets the compiler know what the bundler resolves, such as style sheets.
+/// <reference types="vite/client" />
