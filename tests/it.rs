@@ -21,8 +21,12 @@ mod conformance;
 mod demo;
 #[path = "it/display.rs"]
 mod display;
+#[path = "it/drain.rs"]
+mod drain;
 #[path = "it/execute.rs"]
 mod execute;
+#[path = "it/grpc_web.rs"]
+mod grpc_web;
 #[path = "it/guard.rs"]
 mod guard;
 #[path = "it/history.rs"]
