@@ -6,7 +6,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, watch};
 
 use super::schema;
-use crate::ledger::{Fault, Health, Position, shelf::Shelf};
+use crate::ledger::{Fault, Health, Position, recent::Recent, shelf::Shelf};
 
 /// Work that waits for the writer. When it is full the caller waits, which slows those who write and nobody else.
 pub(super) const QUEUE_LEN_MAX: usize = 1024;
@@ -20,7 +20,7 @@ pub(super) trait Work: Send {
     fn decide(&mut self, batch: &mut Batch<'_>) -> Result<(), Fault>;
 
     /// Shows what is now durable, before anybody is answered.
-    fn publish(&mut self, store: &Connection, shelf: &Arc<Shelf>);
+    fn publish(&mut self, store: &Connection, memory: &Memory);
 
     /// Tells who waits: what was decided, or the fault that undid it. The store is between two transactions.
     fn answer(self: Box<Self>, store: &Connection, committed: Result<(), Fault>);
@@ -44,10 +44,16 @@ impl Batch<'_> {
     }
 }
 
+/// What the writer grows after each commit.
+pub(super) struct Memory {
+    pub(super) shelf: Arc<Shelf>,
+    pub(super) recent: Recent,
+}
+
 /// Owns the write connection.
 pub(super) struct Writer {
     pub(super) connection: Connection,
-    pub(super) shelf: Arc<Shelf>,
+    pub(super) memory: Arc<Memory>,
     pub(super) tail: watch::Sender<Position>,
     pub(super) health: watch::Sender<Health>,
 }
@@ -70,7 +76,7 @@ impl Writer {
         self.note(committed.as_ref().err());
         if let Ok(position) = committed {
             for work in waiting.iter_mut() {
-                work.publish(&self.connection, &self.shelf);
+                work.publish(&self.connection, &self.memory);
             }
             self.tail.send_if_modified(|rung| std::mem::replace(rung, position) != position);
         }
