@@ -29,10 +29,14 @@ mod demo;
 mod display;
 #[path = "it/doctor.rs"]
 mod doctor;
+#[path = "it/drain.rs"]
+mod drain;
 #[path = "it/drive_by.rs"]
 mod drive_by;
 #[path = "it/execute.rs"]
 mod execute;
+#[path = "it/grpc_web.rs"]
+mod grpc_web;
 #[path = "it/guard.rs"]
 mod guard;
 #[path = "it/history.rs"]
