@@ -317,6 +317,22 @@ async fn the_oldest_removals_are_forgotten_and_whoever_was_there_is_told() {
     within(ledger.close()).await;
 }
 
+#[tokio::test]
+async fn a_forgotten_job_leaves_only_its_removal_behind() {
+    let store = InFile::new();
+    let ledger = store.open();
+    lived(&*ledger, &life()).await;
+    let rows = |table: &str| -> i64 {
+        let store = Connection::open(store.path()).unwrap();
+        store.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+    let counts = || ["jobs", "changes", "labels", "removals"].map(rows);
+    assert_eq!(counts(), [1, 9, 1, 0]);
+    within(ledger.purge(WallTime::from_micros(u64::MAX), 100)).await.unwrap();
+    assert_eq!(counts(), [0, 0, 0, 1]);
+    within(ledger.close()).await;
+}
+
 /// Another hand empties the store, so that whatever is still answered comes from memory.
 #[tokio::test]
 async fn the_latest_entries_are_answered_without_reading_the_store() {
