@@ -138,8 +138,11 @@ pub(super) struct Connection {
 
 impl Connection {
     fn new(wire: Wire, permit: OwnedSemaphorePermit, cut: CancellationToken) -> Self {
-        let silent = Some(Box::pin(sleep(FIRST_BYTE_WITHIN)));
-        Self { wire, silent, cut: Box::pin(cut.cancelled_owned()), _permit: permit }
+        Self::silent_for(FIRST_BYTE_WITHIN, wire, permit, cut)
+    }
+
+    fn silent_for(time: Duration, wire: Wire, permit: OwnedSemaphorePermit, cut: CancellationToken) -> Self {
+        Self { wire, silent: Some(Box::pin(sleep(time))), cut: Box::pin(cut.cancelled_owned()), _permit: permit }
     }
 
     /// Both directions end with the cut: whichever of them is asked is woken by it.
@@ -211,5 +214,38 @@ impl AsyncWrite for Connection {
             Wire::Plain(stream) => stream.is_write_vectored(),
             Wire::Tls(stream) => stream.is_write_vectored(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A connection that may be silent for so long, its other end, and what cuts it.
+    async fn connection(silent: Duration) -> (Connection, TcpStream, CancellationToken) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, permit) = accept(&listener, &Arc::new(Semaphore::new(1))).await;
+        let cut = CancellationToken::new();
+        (Connection::silent_for(silent, Wire::Plain(stream), permit, cut.clone()), peer, cut)
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_never_says_a_word_is_let_go() {
+        let (mut connection, _peer, _cut) = connection(Duration::from_millis(1)).await;
+        assert_eq!(connection.read_u8().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_spoke_is_timed_by_what_it_speaks() {
+        let (mut connection, mut peer, cut) = connection(Duration::from_millis(1)).await;
+        peer.write_u8(7).await.unwrap();
+        assert_eq!(connection.read_u8().await.unwrap(), 7);
+        let still = timeout(Duration::from_millis(50), connection.read_u8()).await;
+        assert!(still.is_err(), "its silence is no matter any more: {still:?}");
+        cut.cancel();
+        assert_eq!(connection.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
     }
 }
