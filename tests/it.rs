@@ -19,6 +19,8 @@ mod cancel;
 mod certificate;
 #[path = "it/cli/mod.rs"]
 mod cli;
+#[path = "it/config.rs"]
+mod config;
 #[path = "it/conformance/mod.rs"]
 mod conformance;
 #[path = "it/demo.rs"]
@@ -35,22 +37,38 @@ mod guard;
 mod history;
 #[path = "it/hostile_pages.rs"]
 mod hostile_pages;
+#[path = "it/http_callback.rs"]
+mod http_callback;
 #[path = "it/json.rs"]
 mod json;
 #[path = "it/ledger.rs"]
 mod ledger;
 #[path = "it/ledger_process.rs"]
 mod ledger_process;
+#[path = "it/legacy.rs"]
+mod legacy;
 #[path = "it/line.rs"]
 mod line;
+#[path = "it/lists.rs"]
+mod lists;
 #[path = "it/lives.rs"]
 mod lives;
+#[path = "it/many_watchers.rs"]
+mod many_watchers;
+#[path = "it/metrics.rs"]
+mod metrics;
 #[path = "it/nothing_left.rs"]
 mod nothing_left;
+#[path = "it/page_callback.rs"]
+mod page_callback;
 #[path = "it/pages.rs"]
 mod pages;
 #[path = "it/pipe_browser.rs"]
 mod pipe_browser;
+#[path = "it/plain_http.rs"]
+mod plain_http;
+#[path = "it/probes.rs"]
+mod probes;
 #[path = "it/process/mod.rs"]
 mod process;
 #[path = "it/processes.rs"]
@@ -73,6 +91,10 @@ mod restart;
 mod restart_real;
 #[path = "it/restart_storm.rs"]
 mod restart_storm;
+#[path = "it/runner.rs"]
+mod runner;
+#[path = "it/samples.rs"]
+mod samples;
 #[path = "it/sandbox.rs"]
 mod sandbox;
 #[path = "it/service.rs"]
@@ -91,6 +113,8 @@ mod timeouts;
 mod tls;
 #[path = "it/watch.rs"]
 mod watch;
+#[path = "it/watch_jobs.rs"]
+mod watch_jobs;
 #[path = "it/watchers.rs"]
 mod watchers;
 #[path = "it/wire.rs"]

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::v1;
 use crate::{
     job::{ExitStatus, Job, PageEnd, Profile, Reason, Record, ReportStatus, Status, StopStep, Tier, WallTime},
-    runner::Sample,
+    runner::{About, KnownBrowser, ProcessReading, Sample},
 };
 
 impl From<&Job> for v1::Job {
@@ -57,9 +57,69 @@ impl From<&Sample> for v1::Sample {
             progress_message: sample.progress_message.clone(),
             page_title: sample.page_title.clone(),
             page_url: sample.page_url.clone(),
-            process_info: None,
+            process_info: sample.process.as_ref().map(v1::ProcessInfo::from),
         }
     }
+}
+
+impl From<&ProcessReading> for v1::ProcessInfo {
+    fn from(reading: &ProcessReading) -> Self {
+        let ProcessReading { tree, at } = reading;
+        Self {
+            pid: tree.pid,
+            name: tree.name.clone(),
+            status: tree.status.to_owned(),
+            cpu_percent: tree.cpu_percent,
+            memory_mb: tree.memory_bytes as f64 / MIB,
+            process_count: tree.process_count,
+            sampled_at: Some(timestamp(at.wall)),
+        }
+    }
+}
+
+/// So many bytes to a MiB.
+const MIB: f64 = 1_048_576.0;
+
+/// What the runner is, and how many streams watch it of how many that may.
+pub(super) fn runner(about: About, watchers: usize, watchers_max: usize) -> v1::GetRunnerResponse {
+    use v1::get_runner_response::{Limits, Load};
+    v1::GetRunnerResponse {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        host: about.host,
+        started_at: Some(timestamp(about.started_at)),
+        browsers: about.browsers.iter().map(v1::get_runner_response::KnownBrowser::from).collect(),
+        limits: Some(Limits {
+            slots: count(about.slots),
+            queue_max: count(about.queue_max),
+            watchers_max: count(watchers_max),
+        }),
+        load: Some(Load {
+            slots_taken: count(about.slots_taken),
+            queue_len: count(about.queue_len),
+            jobs_live: count(about.jobs_live),
+            watchers: count(watchers),
+        }),
+        has_display: about.has_display,
+        ready: about.ready,
+        draining: about.draining,
+        problems: about.problems,
+    }
+}
+
+impl From<&KnownBrowser> for v1::get_runner_response::KnownBrowser {
+    fn from(browser: &KnownBrowser) -> Self {
+        Self {
+            name: browser.name.clone(),
+            version: browser.version.clone().unwrap_or_default(),
+            tier: tier(browser.tier).into(),
+            path: browser.path.display().to_string(),
+        }
+    }
+}
+
+/// What does not fit is as good as without bound.
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn page(job: &Record) -> Option<v1::Page> {
@@ -85,20 +145,22 @@ fn page(job: &Record) -> Option<v1::Page> {
 }
 
 fn browser(job: &Record) -> v1::Browser {
-    use v1::browser::Tier as WireTier;
     v1::Browser {
         name: job.spec.browser.clone(),
         version: job.answer.as_ref().map(|answer| answer.version.clone()).unwrap_or_default(),
         headless: job.spec.headless,
-        tier: match job.spec.tier {
-            Tier::Managed => WireTier::Managed,
-            Tier::ExitOnly => WireTier::ExitOnly,
-        }
-        .into(),
+        tier: tier(job.spec.tier).into(),
         profile: match &job.spec.profile {
             Profile::Ephemeral => String::new(),
             Profile::Named(name) => name.clone(),
         },
+    }
+}
+
+const fn tier(tier: Tier) -> v1::browser::Tier {
+    match tier {
+        Tier::Managed => v1::browser::Tier::Managed,
+        Tier::ExitOnly => v1::browser::Tier::ExitOnly,
     }
 }
 

@@ -23,10 +23,13 @@ use uuid::Uuid;
 use crate::job::{EventId, Job, TaskId, WallTime};
 
 mod embedded;
+mod filter;
 mod log;
+mod recent;
 mod shelf;
 
 pub use embedded::{EmbeddedLedger, OpenError};
+pub use filter::{JobFilter, ListOrder, ListQuery};
 pub use log::JobLog;
 
 /// What a ledger will answer.
@@ -62,10 +65,22 @@ pub trait Ledger: Send + Sync + 'static {
     /// The jobs that something can still happen to, oldest first: what a restart must look after.
     fn unsettled(&self) -> Answer<'_, Result<Vec<Arc<Job>>, ReadError>>;
 
-    /// The jobs at their latest revisions, newest first, beginning behind a job or with the newest.
-    fn list(&self, before: Option<TaskId>, limit: usize) -> Answer<'_, Result<Vec<Arc<Job>>, ReadError>>;
+    /// The jobs that are asked for, each at its latest revision, in the order that is asked for.
+    fn list(&self, query: ListQuery) -> Answer<'_, Result<Vec<Arc<Job>>, ReadError>>;
 
-    /// What was committed after a position, in the order of the commits, at most `limit` entries.
+    /// The jobs that are unsettled, or finished then or later, as they stood at one position: the tail after it tells
+    /// what has become of them since, without gap or repetition.
+    fn snapshot(
+        &self,
+        filter: Arc<JobFilter>,
+        finished_since: Option<WallTime>,
+    ) -> Answer<'_, Result<Snapshot, ReadError>>;
+
+    /// The changes at these positions, in this order, without those of jobs that have been forgotten.
+    fn changes_at(&self, positions: Vec<Position>) -> Answer<'_, Result<Vec<Arc<Job>>, ReadError>>;
+
+    /// What was committed after a position, in the order of the commits, at most `limit` entries. Nothing beyond what
+    /// the bell has rung for.
     fn tail(&self, after: Position, limit: usize) -> Answer<'_, Result<Vec<(Position, TailEntry)>, ReadError>>;
 
     /// The tail's doorbell: the position of the latest commit.
@@ -73,6 +88,10 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Whether the ledger takes appends, as of the latest attempt.
     fn health(&self) -> watch::Receiver<Health>;
+
+    /// Tries whether appends would be taken, and notes it as the health. For when the latest attempt was refused: a
+    /// disk that has room again says so to nobody.
+    fn prove(&self) -> Answer<'_, Result<(), Fault>>;
 
     /// Forgets settled jobs that have expired, and the ones that expire first while there are more than `jobs_max`.
     fn purge(&self, now: WallTime, jobs_max: u64) -> Answer<'_, Result<Purged, Fault>>;
@@ -194,9 +213,9 @@ pub enum Fault {
 /// Whether appends are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// The latest append was decided.
+    /// The latest attempt to write went well.
     Writable,
-    /// The latest append met this fault. [`Fault::Broken`] and [`Fault::Closed`] are final.
+    /// The latest attempt met this fault. [`Fault::Broken`] and [`Fault::Closed`] are final.
     Refusing(Fault),
 }
 
@@ -236,6 +255,16 @@ pub enum TailEntry {
     Change(Arc<Job>),
     /// A job was forgotten.
     Removed(TaskId),
+}
+
+/// Jobs as they stood at one position of the tail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// That position. The bell has rung for it.
+    pub position: Position,
+    /// Where each job's latest change then is, in the order of the jobs' ids. For [`Ledger::changes_at`], so that the
+    /// bodies need not all be in memory at once.
+    pub heads: Vec<Position>,
 }
 
 /// What a purge did.

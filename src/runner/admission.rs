@@ -75,6 +75,22 @@ impl Admission {
         Arc::new(Self { slots: slots.get(), queue_max, state: Mutex::default() })
     }
 
+    /// How many jobs run at once.
+    pub(super) fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// How many may wait.
+    pub(super) fn queue_max(&self) -> usize {
+        self.queue_max
+    }
+
+    /// How many run and how many wait, at one moment.
+    pub(super) fn load(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.running, state.waiting.len())
+    }
+
     /// Joins the queue; the ticket is granted at once when a slot and the profile are free.
     pub(super) fn enter(self: &Arc<Self>, profile: &Profile) -> Result<Ticket, QueueFull> {
         self.join(profile, self.queue_max)

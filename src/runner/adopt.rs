@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{attendant::Attendant, recorder::Recorded};
+use super::{attendant::Attendant, launch::fragment, meters, recorder::Recorded};
 use crate::{
     browser::{self, PagePlan, Report, Saved, Session, Step},
     job::{Fact, ReportStatus, Tier},
@@ -26,6 +26,7 @@ impl Attendant {
         }
         let plan = PagePlan {
             url: job.spec.url.as_str().to_owned(),
+            fragment: fragment(&self.host, &job),
             allowed_origins: job.spec.callback_origins.clone(),
             callback_token: self.host.key.callback_token(job.id),
             headless: job.spec.headless,
@@ -93,7 +94,12 @@ impl Attendant {
             }
             browser::Fact::Created { .. } | browser::Fact::DialogOpened { .. } | browser::Fact::DialogClosed => return,
         };
-        if let Recorded::Refused(refusal) = self.record_numbered(number, index, fact).await {
+        let is_report = matches!(fact, Fact::Reported { .. });
+        let recorded = self.record_numbered(number, index, fact).await;
+        if is_report {
+            meters::page_reported(&recorded);
+        }
+        if let Recorded::Refused(refusal) = recorded {
             tracing::warn!(task_id = %self.id(), %refusal, "the browser said what cannot be true of its task");
         }
     }
@@ -106,7 +112,7 @@ impl Attendant {
             browser::ReportStatus::Done => ReportStatus::Done,
             browser::ReportStatus::Failed => ReportStatus::Failed,
             browser::ReportStatus::Running => {
-                drop(self.hear_alive(progress, message));
+                meters::page_lives(&self.hear_alive(progress, message));
                 return None;
             }
         };

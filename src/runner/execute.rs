@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use super::{
-    ExecuteError, Executed, Host, Mode, Order, Runner,
+    ExecuteError, Executed, Host, Mode, Order, Runner, about,
     admission::QueueFull,
     attend::{self, Turn},
     host::now,
 };
 use crate::{
-    browser::{Browser, Kind},
+    browser::Browser,
     job::{Accepted, AfterFinish, EventId, Job, Spec, TaskId, Tier},
     ledger::{Append, Appended, Fault, JobLog, RequestKey},
 };
@@ -139,14 +139,11 @@ impl Host {
     /// Fills in what the order leaves to this host, and refuses what it cannot do.
     fn choose(&self, order: &Order) -> Result<Spec, ExecuteError> {
         let browser = self.browser(order.browser.as_deref())?;
-        let tier = match browser.kind {
-            Kind::Chromium => Tier::Managed,
-            Kind::ExitOnly => Tier::ExitOnly,
-        };
+        let tier = about::tier(browser);
         if let (Tier::ExitOnly, Some(field)) = (tier, order.needs_page_facts) {
             return Err(ExecuteError::TierCannot { field, browser: browser.name.clone() });
         }
-        if tier == Tier::Managed && self.as_root && !self.no_sandbox {
+        if self.needs_sandbox(browser) {
             return Err(ExecuteError::SandboxNeedsUser);
         }
         let headless = match order.mode {
@@ -157,10 +154,8 @@ impl Host {
         };
         let after_finish =
             order.after_finish.unwrap_or(if headless { AfterFinish::Close } else { AfterFinish::KeepOpen });
-        let callback_origins = match (tier, order.callback_origins.is_empty()) {
-            (Tier::Managed, true) => vec![order.url.origin()],
-            (Tier::Managed, false) | (Tier::ExitOnly, _) => order.callback_origins.clone(),
-        };
+        let callback_origins =
+            if order.callback_origins.is_empty() { vec![order.url.origin()] } else { order.callback_origins.clone() };
         Ok(Spec {
             url: order.url.clone(),
             browser: browser.name.clone(),
@@ -170,6 +165,7 @@ impl Host {
             completion: order.completion,
             fail_on_http_error: order.fail_on_http_error,
             callback_origins,
+            callback_delivery: order.callback_delivery,
             timeouts: order.timeouts,
             grace: order.grace,
             after_finish,

@@ -9,7 +9,7 @@ use std::{
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{admission::Admission, live::LiveJobs, recorder::Recorder, token::StateKey};
+use super::{admission::Admission, live::LiveJobs, recorder::Recorder, sampler::Sampler, token::StateKey};
 use crate::{
     browser::{Browser, command::DEV_SHM_BYTES_MIN},
     job::{BootTime, Now, WallTime},
@@ -29,6 +29,8 @@ pub struct HostParts {
     pub state_dir: PathBuf,
     /// The browsers of this machine, the default one first.
     pub browsers: Vec<Browser>,
+    /// What was expected to be one and cannot be used, and why.
+    pub browser_problems: Vec<String>,
     /// Signs callback tokens.
     pub key: StateKey,
     /// How many jobs run at once.
@@ -48,16 +50,19 @@ pub struct Host {
     pub(super) dirs: RunDirs,
     pub(super) state_dir: PathBuf,
     pub(super) browsers: Vec<Browser>,
+    pub(super) browser_problems: Vec<String>,
     pub(super) key: StateKey,
     pub(super) no_sandbox: bool,
     pub(super) away_max: Duration,
     pub(super) name: String,
     pub(super) boot_id: String,
+    pub(super) started_at: WallTime,
     pub(super) as_root: bool,
     pub(super) small_dev_shm: bool,
     pub(super) environment: Vec<(String, String)>,
     pub(super) admission: Arc<Admission>,
     pub(super) live: Arc<LiveJobs>,
+    pub(super) sampler: Arc<Sampler>,
     /// Fires when the service is about to leave; every task of the host side ends on it.
     pub(super) leaving: CancellationToken,
     pub(super) tasks: TaskTracker,
@@ -72,11 +77,13 @@ impl Host {
             dirs: parts.dirs,
             state_dir: parts.state_dir,
             browsers: parts.browsers,
+            browser_problems: parts.browser_problems,
             key: parts.key,
             no_sandbox: parts.no_sandbox,
             away_max: parts.away_max,
             name: process::host_name(),
             boot_id: process::boot_id(),
+            started_at: now().wall,
             as_root: process::is_root(),
             small_dev_shm: process::dev_shm_bytes().is_some_and(|bytes| bytes < DEV_SHM_BYTES_MIN),
             // A name or value that is not UTF-8 is none that a browser is started with.
@@ -84,6 +91,7 @@ impl Host {
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
             live: Arc::default(),
+            sampler: Arc::default(),
             leaving: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })

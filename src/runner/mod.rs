@@ -14,6 +14,7 @@
 //!
 //! What this module does not know: the wire, SQL, what a process or a browser is made of.
 
+mod about;
 mod admission;
 mod adopt;
 mod attend;
@@ -22,24 +23,30 @@ mod execute;
 mod host;
 mod launch;
 mod live;
+mod meters;
 mod order;
 mod reconcile;
 mod recorder;
 mod retention;
+mod sampler;
 mod token;
 
 use std::{sync::Arc, time::Duration};
 
+pub use about::{About, KnownBrowser};
 pub use host::{Host, HostParts};
 pub use order::{Mode, Order, profile};
 pub use token::{Purpose, StateKey};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    job::{Job, Refusal, ReportStatus, TaskId},
+    job::{Job, Now, Refusal, ReportStatus, TaskId},
     ledger::{Fault, JobLog, Ledger, ReadError},
+    process::TreeReading,
 };
 use live::{Ask, Live, LiveJobs, Reply};
+use recorder::Recorded;
+use sampler::Watching;
 
 /// A handle on the host side. Cheap to clone.
 #[derive(Clone)]
@@ -162,7 +169,7 @@ pub struct Cancellation {
 }
 
 /// A reading that is not a change: the latest only.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
     /// 1 for the next one; none when it does not queue.
     pub queue_position: Option<u32>,
@@ -174,6 +181,17 @@ pub struct Sample {
     pub page_title: String,
     /// Where the page is now.
     pub page_url: String,
+    /// The browser's processes; none when they are gone, and before anybody looked at them.
+    pub process: Option<ProcessReading>,
+}
+
+/// A reading of a browser's process tree.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProcessReading {
+    /// What was read.
+    pub tree: TreeReading,
+    /// When.
+    pub at: Now,
 }
 
 /// What a watcher needs.
@@ -186,10 +204,10 @@ pub struct Watched {
     pub leaving: CancellationToken,
 }
 
-/// The readings of one live job.
-#[derive(Clone)]
+/// The readings of one live job; while this is held, its processes are looked at each second.
 pub struct Samples {
     live: Arc<Live>,
+    _watching: Watching,
     latest: tokio::sync::watch::Receiver<Sample>,
 }
 
@@ -209,9 +227,10 @@ impl Samples {
     }
 }
 
-/// The readings of every live job.
+/// The readings of every live job; while this is held, their processes are looked at each second.
 pub struct AllSamples {
     jobs: Arc<LiveJobs>,
+    _watching: Watching,
     bell: tokio::sync::watch::Receiver<u64>,
     seen: u64,
 }
@@ -246,16 +265,21 @@ impl Runner {
     pub async fn start(parts: HostParts) -> Result<Self, ReadError> {
         let runner = Self { host: Host::new(parts) };
         runner.reconcile().await?;
-        runner.host.tasks.spawn(retention::keep(Arc::clone(&runner.host)));
+        let host = &runner.host;
+        host.tasks.spawn(retention::keep(Arc::clone(host)));
+        host.tasks.spawn(Arc::clone(&host.sampler).run(Arc::clone(&host.live), host.leaving.clone()));
         Ok(runner)
     }
 
-    /// The job as it stands, with its latest reading.
+    /// The job as it stands, with its latest reading; waits a moment for one of its processes that is not old.
     ///
     /// # Errors
     /// When it is unknown or cannot be read.
     pub async fn status(&self, id: TaskId) -> Result<(Arc<Job>, Option<Sample>), CallError> {
         if let Some(live) = self.host.live.get(id) {
+            if live.tree().is_some() {
+                self.host.sampler.look(&live).await;
+            }
             return Ok((live.log.latest(), Some(live.sample())));
         }
         let job = self.host.ledger.latest(id).await?.ok_or(CallError::Unknown(id))?;
@@ -269,8 +293,9 @@ impl Runner {
     pub async fn watch(&self, id: TaskId) -> Result<Watched, CallError> {
         let leaving = self.host.leaving.clone();
         if let Some(live) = self.host.live.get(id) {
-            let samples = Some(Samples { latest: live.samples(), live: Arc::clone(&live) });
-            return Ok(Watched { log: Arc::clone(&live.log), samples, leaving });
+            let samples =
+                Samples { latest: live.samples(), live: Arc::clone(&live), _watching: self.host.sampler.watching() };
+            return Ok(Watched { log: Arc::clone(&live.log), samples: Some(samples), leaving });
         }
         let log = self.host.ledger.open(id).await?.ok_or(CallError::Unknown(id))?;
         Ok(Watched { log, samples: None, leaving })
@@ -279,7 +304,12 @@ impl Runner {
     /// The readings of every live job.
     #[must_use]
     pub fn all_samples(&self) -> AllSamples {
-        AllSamples { jobs: Arc::clone(&self.host.live), bell: self.host.live.bell(), seen: 0 }
+        AllSamples {
+            jobs: Arc::clone(&self.host.live),
+            _watching: self.host.sampler.watching(),
+            bell: self.host.live.bell(),
+            seen: 0,
+        }
     }
 
     /// Fires when the service is about to leave.
@@ -293,11 +323,9 @@ impl Runner {
     /// # Errors
     /// When the job is unknown, the report cannot be true of it, or it cannot be remembered.
     pub async fn report(&self, id: TaskId, report: PageReport) -> Result<Reported, CallError> {
-        let asked = self.ask(id, |reply| Ask::Report(report.clone(), reply)).await?;
-        match asked {
-            Some(answer) => Ok(answer?),
-            None => self.report_on_finished(id, report).await,
-        }
+        let answer = self.take_report(id, report).await;
+        meters::called_back(&answer);
+        answer
     }
 
     /// Asks to end a task, and answers when the wish is recorded.
@@ -358,6 +386,14 @@ impl Runner {
         match answered {
             None if self.host.leaving.is_cancelled() => Err(CallError::Draining),
             answered => Ok(answered),
+        }
+    }
+
+    async fn take_report(&self, id: TaskId, report: PageReport) -> Result<Reported, CallError> {
+        let asked = self.ask(id, |reply| Ask::Report(report.clone(), reply)).await?;
+        match asked {
+            Some(answer) => Ok(answer?),
+            None => self.report_on_finished(id, report).await,
         }
     }
 

@@ -27,7 +27,8 @@ use crate::{
     ledger::{EmbeddedLedger, Ledger, OpenError, ReadError},
     process::{LaunchError, Launcher, PlaceError, RunDirs},
     runner::{HostParts, Runner, StateKey},
-    web::{self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Sessions, Tls, TlsError},
+    telemetry,
+    web::{self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Sessions, SiteParts, Tls, TlsError},
 };
 use accept::Door;
 use state_dir::{Endpoint, StateDir};
@@ -40,6 +41,11 @@ pub enum StartError {
         "listen address {0} is not a loopback address; others could read along and start browsers here, so give --tls-cert and --tls-key with it, or 127.0.0.1 or [::1]"
     )]
     NotLoopback(SocketAddr),
+    /// Others than this machine could use routes that need no token.
+    #[error(
+        "--legacy-rest serves routes without a token, so it needs a loopback address, and {0} is none; give 127.0.0.1 or [::1], or leave it out"
+    )]
+    LegacyNotLoopback(SocketAddr),
     /// The certificate or its key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -91,10 +97,14 @@ pub struct Server {
 /// # Errors
 /// Says what stands in the way; nothing is left running then.
 pub async fn start(settings: Settings) -> Result<Server, StartError> {
+    if settings.legacy_rest && !settings.listen.ip().is_loopback() {
+        return Err(StartError::LegacyNotLoopback(settings.listen));
+    }
     let tls = tls(&settings)?;
     if !settings.listen.ip().is_loopback() && tls.is_none() {
         return Err(StartError::NotLoopback(settings.listen));
     }
+    telemetry::install();
     let hosts = settings.hosts.iter().map(|name| name.parse()).collect::<Result<Vec<HostName>, _>>()?;
     let by_hand = by_hand(&settings.browsers)?;
     let state = StateDir::claim(&settings.state_dir)?;
@@ -120,6 +130,7 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
         dirs: dirs.clone(),
         state_dir: state.path().to_path_buf(),
         browsers: found.browsers,
+        browser_problems: found.problems.iter().map(ToString::to_string).collect(),
         key: key.clone(),
         slots: settings.slots,
         queue_max: settings.queue_max,
@@ -130,10 +141,12 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
     let (shutdown, cut) = (CancellationToken::new(), CancellationToken::new());
     let sessions = Arc::new(Sessions::new(key.clone(), SystemTime::now().into()));
     let mut calls = api::calls(runner.clone(), settings.watchers_max).await;
-    calls.router = web::site(calls.router, Arc::clone(&sessions));
+    let legacy = settings.legacy_rest;
+    let site = SiteParts { runner: runner.clone(), sessions: Arc::clone(&sessions), legacy };
+    calls.router = web::site(calls.router, site);
     let endpoint = endpoint(address, &hosts, tls.as_ref());
     let door = Door { listener, tls: tls.as_ref().map(Tls::acceptor), cut: cut.clone() };
-    let guard = GuardParts { address, hosts, tls: tls.is_some(), token: token.clone(), sessions, legacy: false };
+    let guard = GuardParts { address, hosts, tls: tls.is_some(), token: token.clone(), sessions, legacy };
     let serving = tokio::spawn(serving(
         Serve { incoming: door.connections(), calls, shutdown: shutdown.clone().cancelled_owned() },
         GuardLayer::new(Guard::new(guard)),
@@ -258,12 +271,4 @@ fn by_hand(browsers: &[String]) -> Result<Vec<ByHand>, StartError> {
                 .map_err(|error: browser::discover::ByHandError| StartError::Browser(text.clone(), error.to_string()))
         })
         .collect()
-}
-
-/// The state directory when none is given: below `$XDG_STATE_HOME`, or `~/.local/state`.
-#[must_use]
-pub fn default_state_dir() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")))?;
-    Some(base.join("comet-task-runner"))
 }

@@ -1,6 +1,7 @@
 //! The embedded ledger: the promises of every ledger, and what only a file can do wrong.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -8,8 +9,11 @@ use std::{
 };
 
 use comet_task_runner::{
-    job::WallTime,
-    ledger::{Appended, EmbeddedLedger, Fault, Health, Ledger, OpenError, Position, ReadError, TailEntry},
+    job::{Status, WallTime},
+    ledger::{
+        Appended, EmbeddedLedger, Fault, Health, JobFilter, Ledger, ListQuery, OpenError, Position, ReadError,
+        TailEntry,
+    },
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -17,7 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     conformance::{self, Store, append, committed, id_of, jobs, lived, within},
-    lives::life,
+    lives::{self, life},
 };
 
 pub(crate) struct InFile {
@@ -79,9 +83,19 @@ keeps! {
         a_change_whose_caller_vanished_is_made_and_rung_for
         an_unknown_outcome_is_settled_by_its_event
     }
+    listing {
+        jobs_are_listed_in_both_orders_page_by_page
+        a_list_holds_exactly_what_matches
+        a_snapshot_holds_what_is_live_or_has_finished_lately
+        a_forgotten_job_is_in_no_list
+    }
+    tailing {
+        a_snapshot_and_the_tail_after_it_leave_no_gap_and_repeat_nothing
+        a_snapshot_is_rung_for_when_it_is_answered
+        the_tail_is_the_same_from_memory_and_from_the_store
+    }
     keeping {
         the_unsettled_are_found_oldest_first
-        jobs_are_listed_newest_first_page_by_page
         a_purge_forgets_what_has_expired_and_nothing_else
         too_many_jobs_lose_those_that_expire_first
         a_purge_of_thousands_leaves_none_behind
@@ -224,6 +238,60 @@ async fn a_batch_that_fails_leaves_nothing_behind_and_the_next_succeeds() {
     within(ledger.close()).await;
 }
 
+/// Back to the first version's layout, with everything that the jobs are.
+fn downgrade(path: &Path) {
+    let connection = Connection::open(path).unwrap();
+    connection
+        .execute_batch(
+            "DROP TABLE labels; ALTER TABLE jobs DROP COLUMN url; ALTER TABLE jobs DROP COLUMN finished_at;
+             ALTER TABLE jobs DROP COLUMN status; PRAGMA user_version = 1;",
+        )
+        .unwrap();
+    connection.close().unwrap();
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_version_is_brought_up_to_date_with_its_jobs() {
+    let store = InFile::lived_in().await;
+    let ledger = store.open();
+    let mut unlabelled = lives::spec();
+    unlabelled.labels.clear();
+    lived(&*ledger, &lives::life_of(unlabelled, WallTime::from_micros(lives::BORN_AT))[..8]).await;
+    let jobs = within(ledger.list(ListQuery::default())).await.unwrap();
+    within(ledger.close()).await;
+    downgrade(&store.path());
+
+    let ledger = store.open();
+    assert_eq!(within(ledger.list(ListQuery::default())).await.unwrap(), jobs);
+    let labels = BTreeMap::from([("team".to_owned(), "blue".to_owned())]);
+    let url_contains = "example.org/a".to_owned();
+    let filter = Arc::new(JobFilter { labels, url_contains, ..JobFilter::default() });
+    for statuses in [vec![Status::Running], vec![Status::Done], vec![Status::Lost]] {
+        let query = ListQuery { filter: Arc::clone(&filter), statuses, ..ListQuery::default() };
+        let expected: Vec<_> = jobs.iter().filter(|job| query.matches(job)).cloned().collect();
+        assert_eq!(within(ledger.list(query.clone())).await.unwrap(), expected, "{query:?}");
+    }
+    let since = WallTime::from_micros(lives::BORN_AT);
+    assert_eq!(within(ledger.snapshot(Arc::default(), Some(since))).await.unwrap().heads.len(), 3);
+    assert_eq!(within(ledger.snapshot(filter, Some(since))).await.unwrap().heads.len(), 2);
+    within(ledger.close()).await;
+}
+
+#[tokio::test]
+async fn a_damaged_body_does_not_stand_in_the_way_of_a_newer_version() {
+    let store = InFile::lived_in().await;
+    downgrade(&store.path());
+    let connection = Connection::open(store.path()).unwrap();
+    let damage = "UPDATE changes SET body = '{' WHERE position = (SELECT max(position) FROM changes)";
+    assert_eq!(connection.execute(damage, []).unwrap(), 1);
+    connection.close().unwrap();
+    let ledger = store.open();
+    let done = ListQuery { statuses: vec![Status::Done], ..ListQuery::default() };
+    assert_eq!(within(ledger.list(done)).await.unwrap().len(), 1);
+    assert!(matches!(within(ledger.list(ListQuery::default())).await, Err(ReadError::Damaged(_))));
+    within(ledger.close()).await;
+}
+
 /// As many removals as are kept, put there by hand, since to make them takes minutes.
 #[tokio::test]
 async fn the_oldest_removals_are_forgotten_and_whoever_was_there_is_told() {
@@ -246,6 +314,30 @@ async fn the_oldest_removals_are_forgotten_and_whoever_was_there_is_told() {
     assert_eq!(within(ledger.tail(Position::new(1), 1)).await.unwrap()[0].0, Position::new(2));
     let removed = within(ledger.tail(Position::new(KEPT + 9), 9)).await.unwrap();
     assert_eq!(removed, [(Position::new(KEPT + 10), TailEntry::Removed(id_of(&life)))]);
+    within(ledger.close()).await;
+}
+
+/// Another hand empties the store, so that whatever is still answered comes from memory.
+#[tokio::test]
+async fn the_latest_entries_are_answered_without_reading_the_store() {
+    let store = InFile::new();
+    let ledger = store.open();
+    let life = life();
+    lived(&*ledger, &life).await;
+    let stranger = Connection::open(store.path()).unwrap();
+    stranger.execute("DELETE FROM changes", []).unwrap();
+    for after in 0..=9 {
+        let entries = within(ledger.tail(Position::new(after), 100)).await.unwrap();
+        let expected: Vec<_> = jobs(&life[usize::try_from(after).unwrap()..]);
+        assert_eq!(
+            entries.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>(),
+            expected.into_iter().map(TailEntry::Change).collect::<Vec<_>>()
+        );
+    }
+    within(ledger.close()).await;
+    // What it was opened with is the store's to answer.
+    let ledger = store.open();
+    assert_eq!(within(ledger.tail(Position::START, 100)).await.unwrap(), []);
     within(ledger.close()).await;
 }
 

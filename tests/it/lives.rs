@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use comet_task_runner::{
     job::{
-        Accepted, AfterFinish, Applied, BootTime, Completion, Event, EventId, ExitStatus, Fact, Job, Now, Process,
-        Profile, ReportStatus, Spec, StopStep, TaskId, TaskUrl, Tier, Timeouts, TreeEnd, WallTime,
+        Accepted, AfterFinish, Applied, BootTime, CallbackDelivery, Completion, Event, EventId, ExitStatus, Fact, Job,
+        Now, Process, Profile, ReportStatus, Spec, StopStep, TaskId, TaskUrl, Tier, Timeouts, TreeEnd, WallTime,
     },
     ledger::Append,
 };
@@ -24,12 +24,17 @@ pub(crate) fn life() -> Vec<Append> {
 
 /// The same, born at another time.
 pub(crate) fn life_from(born_at: WallTime) -> Vec<Append> {
+    life_of(spec(), born_at)
+}
+
+/// The same, of another wish.
+pub(crate) fn life_of(spec: Spec, born_at: WallTime) -> Vec<Append> {
     let id = TaskId::new(Uuid::now_v7());
     let now = |step: u64| Now {
         wall: WallTime::from_micros(born_at.micros() + step),
         boot: BootTime::from_nanos(1_000_000 + step),
     };
-    let accepted = Accepted { id, spec: spec(), host: "here".to_owned(), boot_id: "boot".to_owned() };
+    let accepted = Accepted { id, spec, host: "here".to_owned(), boot_id: "boot".to_owned() };
     let mut job = Arc::new(Job::accept(accepted, now(0)));
     let mut appends = vec![append(&job, EventId::new(Uuid::now_v7()))];
     for (fact, step) in facts().into_iter().zip(1..) {
@@ -68,7 +73,7 @@ fn facts() -> Vec<Fact> {
     ]
 }
 
-fn spec() -> Spec {
+pub(crate) fn spec() -> Spec {
     Spec {
         url: TaskUrl::parse("https://example.org/a").unwrap(),
         browser: "chromium".to_owned(),
@@ -78,6 +83,7 @@ fn spec() -> Spec {
         completion: Completion::Any,
         fail_on_http_error: false,
         callback_origins: vec!["https://example.org".to_owned()],
+        callback_delivery: CallbackDelivery::Binding,
         timeouts: Timeouts { queue: None, launch: None, navigation: None, run: None, idle: None },
         grace: Duration::from_secs(5),
         after_finish: AfterFinish::Close,

@@ -10,7 +10,8 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("main", &["cli", "process", "telemetry"]),
     ("cli", &["api", "server", "config", "telemetry"]),
     ("server", &["api", "web", "runner", "browser", "ledger", "process", "config", "telemetry"]),
-    ("web", &["api", "runner", "ledger", "job"]),
+    // The metrics are one of its answers.
+    ("web", &["api", "runner", "ledger", "job", "telemetry"]),
     ("api", &["runner", "ledger", "job"]),
     ("runner", &["ledger", "browser", "process", "job"]),
     ("browser", &["process", "job"]),
@@ -18,7 +19,8 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("process", &["job"]),
     ("job", &[]),
     ("config", &[]),
-    ("telemetry", &[]),
+    // What is logged is a setting.
+    ("telemetry", &["config"]),
 ];
 
 /// Words that begin something of their own, and the places where that is joined.

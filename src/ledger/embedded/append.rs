@@ -6,12 +6,13 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot;
 
 use super::{
+    list,
     read::{self, signed, unsigned},
-    writer::{Batch, Work},
+    writer::{Batch, Memory, Work},
 };
 use crate::{
     job::{EventId, Job, TaskId},
-    ledger::{Append, Appended, Fault, JobLog, Position, ReadError, shelf::Shelf},
+    ledger::{Append, Appended, Fault, JobLog, Position, ReadError, TailEntry},
 };
 
 /// An append on its way. The job is put into words by the caller's thread, not by the writer.
@@ -24,7 +25,7 @@ pub(super) struct AppendWork {
 
 enum Decision {
     Open,
-    Stored,
+    Stored(Position),
     Shown(Arc<JobLog>),
     Refused(Appended),
 }
@@ -53,14 +54,11 @@ impl AppendWork {
     fn write(&self, store: &Connection, position: Position) -> rusqlite::Result<()> {
         const CHANGE: &str =
             "INSERT INTO changes (position, task_id, revision, event_id, body) VALUES (?1, ?2, ?3, ?4, ?5)";
-        const FIRST: &str = "INSERT INTO jobs (task_id, revision, position, created_at, expires_at, request_id, \
-            request_hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        const NEXT: &str = "UPDATE jobs SET revision = ?2, position = ?3, expires_at = ?4 WHERE task_id = ?1";
+        const NEXT: &str = "UPDATE jobs SET revision = ?2, position = ?3, expires_at = ?4, status = ?5, \
+            finished_at = ?6 WHERE task_id = ?1";
         let job = &self.append.job;
         let (task, event) = (job.id.uuid(), self.append.event_id.uuid());
         let (revision, position) = (signed(job.revision), signed(position.number()));
-        // A job that something can still happen to never expires.
-        let expires = job.expires_at().filter(|_| job.is_settled()).map(|at| signed(at.micros()));
         store.prepare_cached(CHANGE)?.execute(params![
             position,
             task.as_bytes(),
@@ -68,24 +66,53 @@ impl AppendWork {
             event.as_bytes(),
             self.body
         ])?;
-        if self.append.expected_revision > 0 {
-            store.prepare_cached(NEXT)?.execute(params![task.as_bytes(), revision, position, expires])?;
-        } else {
-            let request = self.append.request_key.as_ref().map(|key| (key.id.as_bytes(), key.hash.as_slice()));
-            let created = signed(job.created_at.micros());
-            let (id, hash) = request.unzip();
-            store.prepare_cached(FIRST)?.execute(params![
-                task.as_bytes(),
-                revision,
-                position,
-                created,
-                expires,
-                id,
-                hash
-            ])?;
+        if self.append.expected_revision == 0 {
+            return self.write_first(store, position);
+        }
+        let status = list::status_name(job.status);
+        let finished = job.finished_at.map(|at| signed(at.micros()));
+        store.prepare_cached(NEXT)?.execute(params![
+            task.as_bytes(),
+            revision,
+            position,
+            expiry(job),
+            status,
+            finished
+        ])?;
+        Ok(())
+    }
+
+    /// The job's place in the list. A job without labels has no row among those.
+    fn write_first(&self, store: &Connection, position: i64) -> rusqlite::Result<()> {
+        const FIRST: &str = "INSERT INTO jobs (task_id, revision, position, created_at, expires_at, request_id, \
+            request_hash, status, finished_at, url) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        const LABEL: &str = "INSERT INTO labels (task_id, key, value) VALUES (?1, ?2, ?3)";
+        let job = &self.append.job;
+        let task = job.id.uuid();
+        let request = self.append.request_key.as_ref().map(|key| (key.id.as_bytes(), key.hash.as_slice()));
+        let (id, hash) = request.unzip();
+        store.prepare_cached(FIRST)?.execute(params![
+            task.as_bytes(),
+            signed(job.revision),
+            position,
+            signed(job.created_at.micros()),
+            expiry(job),
+            id,
+            hash,
+            list::status_name(job.status),
+            job.finished_at.map(|at| signed(at.micros())),
+            job.spec.url.as_str()
+        ])?;
+        for (key, value) in &job.spec.labels {
+            store.prepare_cached(LABEL)?.execute(params![task.as_bytes(), key, value])?;
         }
         Ok(())
     }
+}
+
+/// A job that something can still happen to never expires.
+fn expiry(job: &Job) -> Option<i64> {
+    job.expires_at().filter(|_| job.is_settled()).map(|at| signed(at.micros()))
 }
 
 impl Work for AppendWork {
@@ -95,7 +122,7 @@ impl Work for AppendWork {
             Ok(None) => {
                 let position = batch.next_position();
                 self.write(batch.store(), position)?;
-                Decision::Stored
+                Decision::Stored(position)
             }
             Err(ReadError::Store(fault)) => return Err(fault),
             // This job's own trouble, not that of the others in the batch.
@@ -106,12 +133,11 @@ impl Work for AppendWork {
         Ok(())
     }
 
-    fn publish(&mut self, store: &Connection, shelf: &Arc<Shelf>) {
-        if !matches!(self.decision, Decision::Stored) {
-            return;
-        }
+    fn publish(&mut self, store: &Connection, memory: &Memory) {
+        let Decision::Stored(position) = self.decision else { return };
         let job = &self.append.job;
-        let log = shelf.claim(job.id);
+        memory.recent.push(position, TailEntry::Change(Arc::clone(job)), self.body.len());
+        let log = memory.shelf.claim(job.id);
         if job.revision == 1 || log.is_whole() {
             log.grow(Arc::clone(job));
         } else {
@@ -132,7 +158,7 @@ impl Work for AppendWork {
             (Err(fault), _) => Appended::Unknown(fault),
             (Ok(()), Decision::Shown(log)) => Appended::Committed(log),
             (Ok(()), Decision::Refused(appended)) => appended,
-            (Ok(()), Decision::Open | Decision::Stored) => unreachable!("a commit shows what it stored"),
+            (Ok(()), Decision::Open | Decision::Stored(_)) => unreachable!("a commit shows what it stored"),
         };
         // Whoever asked may be gone.
         let _ = self.answer.send(appended);
@@ -152,7 +178,7 @@ impl Work for FindEventWork {
         Ok(())
     }
 
-    fn publish(&mut self, _store: &Connection, _shelf: &Arc<Shelf>) {}
+    fn publish(&mut self, _store: &Connection, _memory: &Memory) {}
 
     fn answer(self: Box<Self>, store: &Connection, committed: Result<(), Fault>) {
         let found = match committed {

@@ -14,18 +14,21 @@ use uuid::Uuid;
 
 use self::{
     append::{AppendWork, FindEventWork},
+    prove::ProveWork,
     purge::{PurgeWork, REMOVED_MAX},
     read::Readers,
-    writer::{QUEUE_LEN_MAX, Work, Writer},
+    writer::{Memory, Meters, QUEUE_LEN_MAX, Work, Writer},
 };
 use super::{
-    Answer, Append, Appended, Fault, Health, JobLog, Ledger, LedgerId, Position, Purged, ReadError, Requested,
-    TailEntry, shelf::Shelf,
+    Answer, Append, Appended, Fault, Health, JobFilter, JobLog, Ledger, LedgerId, ListQuery, Position, Purged,
+    ReadError, Requested, Snapshot, TailEntry, recent::Recent, shelf::Shelf,
 };
 use crate::job::{EventId, Job, TaskId, WallTime};
 
 mod append;
 mod fault;
+mod list;
+mod prove;
 mod purge;
 mod read;
 mod schema;
@@ -36,7 +39,7 @@ pub use schema::OpenError;
 /// A ledger in a file.
 pub struct EmbeddedLedger {
     id: LedgerId,
-    shelf: Arc<Shelf>,
+    memory: Arc<Memory>,
     readers: Arc<Readers>,
     /// None once closed.
     queue: Mutex<Option<mpsc::Sender<Box<dyn Work>>>>,
@@ -52,19 +55,24 @@ impl EmbeddedLedger {
     /// Says what is wrong with the file, and what to do about it. The file is left as it was.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let opened = schema::open(path)?;
-        let shelf = Arc::new(Shelf::default());
+        let memory = Arc::new(Memory { shelf: Arc::new(Shelf::default()), recent: Recent::new(opened.position) });
         let (tail_bell, tail) = watch::channel(opened.position);
         let (health_bell, health) = watch::channel(Health::Writable);
         let (queue, waiting) = mpsc::channel(QUEUE_LEN_MAX);
-        let writer =
-            Writer { connection: opened.connection, shelf: Arc::clone(&shelf), tail: tail_bell, health: health_bell };
+        let writer = Writer {
+            connection: opened.connection,
+            memory: Arc::clone(&memory),
+            tail: tail_bell,
+            health: health_bell,
+            meters: Meters::new(),
+        };
         let thread = thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || writer.run(waiting))
             .map_err(|source| OpenError::File { path: path.to_owned(), source })?;
         Ok(Self {
             id: opened.id,
-            shelf,
+            memory,
             readers: Readers::new(path),
             queue: Mutex::new(Some(queue)),
             writer: Mutex::new(Some(thread)),
@@ -79,6 +87,24 @@ impl EmbeddedLedger {
         let (answer, answered) = oneshot::channel();
         queue.ok_or(Fault::Closed)?.send(work(answer)).await.map_err(|_unsent| Fault::Closed)?;
         answered.await.map_err(|_dropped| Fault::Broken("the writer is gone".to_owned()))
+    }
+
+    /// Waits until the bell has rung for a position: a commit can be read a moment before.
+    async fn rung(&self, position: Position) -> Result<(), Fault> {
+        let (mut tail, mut health) = (self.tail.clone(), self.health.clone());
+        let refusing = health.wait_for(|health| match health {
+            Health::Refusing(Fault::Broken(_) | Fault::Closed) => true,
+            Health::Refusing(Fault::Full | Fault::Failed(_)) | Health::Writable => false,
+        });
+        tokio::select! {
+            biased;
+            rung = tail.wait_for(|rung| *rung >= position) => match rung {
+                Ok(_) => Ok(()),
+                Err(_gone) => Err(Fault::Closed),
+            },
+            // Then it never will.
+            _ = refusing => Err(Fault::Broken("a commit was not shown".to_owned())),
+        }
     }
 
     async fn purge_step(&self, now: WallTime, excess: u64) -> Result<Purged, Fault> {
@@ -106,7 +132,7 @@ impl Ledger for EmbeddedLedger {
 
     fn latest(&self, id: TaskId) -> Answer<'_, Result<Option<Arc<Job>>, ReadError>> {
         Box::pin(async move {
-            match self.shelf.find(id).filter(|log| log.is_whole()) {
+            match self.memory.shelf.find(id).filter(|log| log.is_whole()) {
                 Some(log) => Ok(Some(log.latest())),
                 None => self.readers.read(move |store| read::latest(store, id)).await,
             }
@@ -115,7 +141,7 @@ impl Ledger for EmbeddedLedger {
 
     fn history(&self, id: TaskId, after_revision: u64) -> Answer<'_, Result<Vec<Arc<Job>>, ReadError>> {
         Box::pin(async move {
-            match self.shelf.find(id).filter(|log| log.is_whole()) {
+            match self.memory.shelf.find(id).filter(|log| log.is_whole()) {
                 Some(log) => Ok(log.all_after(after_revision)),
                 None => self.readers.read(move |store| read::history(store, id, after_revision)).await,
             }
@@ -124,7 +150,7 @@ impl Ledger for EmbeddedLedger {
 
     fn open(&self, id: TaskId) -> Answer<'_, Result<Option<Arc<JobLog>>, ReadError>> {
         Box::pin(async move {
-            let log = self.shelf.claim(id);
+            let log = self.memory.shelf.claim(id);
             let known = log.load(async || self.readers.read(move |store| read::history(store, id, 0)).await).await?;
             Ok(known.then_some(log))
         })
@@ -142,16 +168,37 @@ impl Ledger for EmbeddedLedger {
         Box::pin(self.readers.read(read::unsettled))
     }
 
-    fn list(&self, before: Option<TaskId>, limit: usize) -> Answer<'_, Result<Vec<Arc<Job>>, ReadError>> {
-        Box::pin(self.readers.read(move |store| read::list(store, before, limit)))
+    fn list(&self, query: ListQuery) -> Answer<'_, Result<Vec<Arc<Job>>, ReadError>> {
+        Box::pin(self.readers.read(move |store| list::list(store, &query)))
+    }
+
+    fn snapshot(
+        &self,
+        filter: Arc<JobFilter>,
+        finished_since: Option<WallTime>,
+    ) -> Answer<'_, Result<Snapshot, ReadError>> {
+        Box::pin(async move {
+            let read = self.readers.read(move |store| list::snapshot(store, &filter, finished_since)).await?;
+            self.rung(read.position).await?;
+            Ok(read)
+        })
+    }
+
+    fn changes_at(&self, positions: Vec<Position>) -> Answer<'_, Result<Vec<Arc<Job>>, ReadError>> {
+        Box::pin(self.readers.read(move |store| list::changes_at(store, &positions)))
     }
 
     fn tail(&self, after: Position, limit: usize) -> Answer<'_, Result<Vec<(Position, TailEntry)>, ReadError>> {
         Box::pin(async move {
-            if after > *self.tail.borrow() {
+            // What is committed but not rung for yet is left for the next call, which the bell asks for.
+            let rung = *self.tail.borrow();
+            if after > rung {
                 return Err(ReadError::PositionAhead(after));
             }
-            self.readers.read(move |store| read::tail(store, after, limit)).await
+            match self.memory.recent.between(after, rung, limit) {
+                Some(entries) => Ok(entries),
+                None => self.readers.read(move |store| read::tail(store, after, rung, limit)).await,
+            }
         })
     }
 
@@ -161,6 +208,10 @@ impl Ledger for EmbeddedLedger {
 
     fn health(&self) -> watch::Receiver<Health> {
         self.health.clone()
+    }
+
+    fn prove(&self) -> Answer<'_, Result<(), Fault>> {
+        Box::pin(async { self.ask(|answer| Box::new(ProveWork { answer })).await? })
     }
 
     fn purge(&self, now: WallTime, jobs_max: u64) -> Answer<'_, Result<Purged, Fault>> {

@@ -1,18 +1,16 @@
 //! Forgetting jobs, so that the store keeps its size.
 
-use std::sync::Arc;
-
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{
     read::{signed, unsigned},
-    writer::{Batch, Work},
+    writer::{Batch, Memory, Work},
 };
 use crate::{
     job::{TaskId, WallTime},
-    ledger::{Fault, Purged, shelf::Shelf},
+    ledger::{Fault, Position, Purged, TailEntry},
 };
 
 /// Jobs forgotten per transaction, so that an append that comes meanwhile waits for about ten milliseconds.
@@ -21,25 +19,31 @@ pub(super) const REMOVED_MAX: usize = 50;
 /// Removals that the tail keeps: whoever was away for longer begins with a snapshot.
 const REMOVALS_KEPT: u64 = 100_000;
 
+/// What a removal takes at rest: its position and the id.
+const REMOVAL_BYTES: usize = 24;
+
 /// One step of a purge: at most [`REMOVED_MAX`] jobs.
 pub(super) struct PurgeWork {
     now: WallTime,
     /// As many go although they have not expired.
     excess: u64,
     purged: Purged,
+    /// Where the removals stand in the tail.
+    positions: Vec<Position>,
     answer: oneshot::Sender<Result<Purged, Fault>>,
 }
 
 impl PurgeWork {
     pub(super) fn new(now: WallTime, excess: u64, answer: oneshot::Sender<Result<Purged, Fault>>) -> Self {
-        Self { now, excess, purged: Purged::default(), answer }
+        Self { now, excess, purged: Purged::default(), positions: Vec::new(), answer }
     }
 
     fn purge(&mut self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
         let removed = self.choose(batch.store())?;
         for task in &removed {
-            let position = signed(batch.next_position().number());
-            remove(batch.store(), *task, position)?;
+            let position = batch.next_position();
+            remove(batch.store(), *task, signed(position.number()))?;
+            self.positions.push(position);
         }
         if !removed.is_empty() {
             forget_old_removals(batch.store())?;
@@ -69,9 +73,11 @@ impl Work for PurgeWork {
         Ok(self.purge(batch)?)
     }
 
-    fn publish(&mut self, _store: &Connection, shelf: &Arc<Shelf>) {
-        for task in &self.purged.removed {
-            shelf.remove(*task);
+    fn publish(&mut self, _store: &Connection, memory: &Memory) {
+        memory.recent.forget(&self.purged.removed);
+        for (task, position) in self.purged.removed.iter().zip(&self.positions) {
+            memory.recent.push(*position, TailEntry::Removed(*task), REMOVAL_BYTES);
+            memory.shelf.remove(*task);
         }
     }
 
@@ -85,6 +91,7 @@ impl Work for PurgeWork {
 fn remove(store: &Connection, task: TaskId, position: i64) -> rusqlite::Result<()> {
     let uuid = task.uuid();
     store.prepare_cached("DELETE FROM changes WHERE task_id = ?1")?.execute([uuid.as_bytes()])?;
+    store.prepare_cached("DELETE FROM labels WHERE task_id = ?1")?.execute([uuid.as_bytes()])?;
     store.prepare_cached("DELETE FROM jobs WHERE task_id = ?1")?.execute([uuid.as_bytes()])?;
     store
         .prepare_cached("INSERT INTO removals (position, task_id) VALUES (?1, ?2)")?

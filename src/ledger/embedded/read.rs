@@ -102,24 +102,16 @@ pub(super) fn count_jobs(connection: &Connection) -> Result<u64, ReadError> {
     Ok(connection.prepare_cached(COUNT)?.query_row([], |row| row.get(0)).map(unsigned)?)
 }
 
-pub(super) fn list(connection: &Connection, before: Option<TaskId>, limit: usize) -> Result<Vec<Arc<Job>>, ReadError> {
-    const LIST: &str = "SELECT body FROM jobs JOIN changes USING (position)
-        WHERE jobs.task_id < ?1 ORDER BY jobs.task_id DESC LIMIT ?2";
-    // An id is 16 bytes, so this sorts behind every one.
-    const BEHIND_ALL: [u8; 17] = [0xff; 17];
-    let before = before.map(TaskId::uuid);
-    let before = before.as_ref().map_or(BEHIND_ALL.as_slice(), |uuid| uuid.as_bytes());
-    all(connection, LIST, &[&before, &count(limit)])
-}
-
 pub(super) fn tail(
     connection: &Connection,
     after: Position,
+    up_to: Position,
     limit: usize,
 ) -> Result<Vec<(Position, TailEntry)>, ReadError> {
     const FORGOTTEN: &str = "SELECT forgotten_up_to FROM store";
-    const TAIL: &str = "SELECT position, task_id, body FROM changes WHERE position > ?1
-        UNION ALL SELECT position, task_id, NULL FROM removals WHERE position > ?1 ORDER BY position LIMIT ?2";
+    const TAIL: &str = "SELECT position, task_id, body FROM changes WHERE position > ?1 AND position <= ?2
+        UNION ALL SELECT position, task_id, NULL FROM removals WHERE position > ?1 AND position <= ?2
+        ORDER BY position LIMIT ?3";
     // One transaction, so that nothing is forgotten between the two reads.
     let snapshot = connection.unchecked_transaction()?;
     let forgotten: i64 =
@@ -128,7 +120,7 @@ pub(super) fn tail(
         return Err(ReadError::PositionForgotten(after));
     }
     let mut statement = snapshot.prepare_cached(TAIL)?;
-    let rows = statement.query_map([signed(after.number()), count(limit)], tail_row)?;
+    let rows = statement.query_map([signed(after.number()), signed(up_to.number()), count(limit)], tail_row)?;
     rows.map(|row| {
         let (position, task, body) = row?;
         let entry = match body {
@@ -156,7 +148,7 @@ fn all(connection: &Connection, query: &str, values: &[&dyn ToSql]) -> Result<Ve
     bodies.map(|body| decode(&body?)).collect()
 }
 
-fn decode(body: &str) -> Result<Arc<Job>, ReadError> {
+pub(super) fn decode(body: &str) -> Result<Arc<Job>, ReadError> {
     serde_json::from_str(body).map(Arc::new).map_err(|error| ReadError::Damaged(error.to_string()))
 }
 
@@ -169,6 +161,6 @@ pub(super) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
-fn count(number: usize) -> i64 {
+pub(super) fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

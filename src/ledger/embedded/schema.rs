@@ -75,13 +75,18 @@ const SQLITE_VERSION_MIN: i32 = 3_051_003;
 const APPLICATION_ID: i64 = 0x4354_524c;
 
 /// The version that [`MIGRATIONS`] lead to.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// Each entry leads from the version that is its index to the next. Entries are added, never edited.
 ///
 /// The latest revision of a job sits where its row in `jobs` points. A job has an expiry once it is settled. The
-/// others are looked for once per start, by reading the list, so that no index of them costs each commit. A removal takes the place of a job's changes in the tail.
-const MIGRATIONS: [&str; 1] = ["
+/// others are looked for by reading the list, 10 ms for 100,000, so that no index of them costs each commit. A removal
+/// takes the place of a job's changes in the tail.
+///
+/// From version 2 on, a row of `jobs` has what jobs are listed by, as it stands in the latest body. Labels have rows of
+/// their own, in the order of the ids: each new one goes to the end, where a commit finds it cheapest.
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE store (ledger_id BLOB NOT NULL, forgotten_up_to INTEGER NOT NULL);
     INSERT INTO store VALUES (randomblob(16), 0);
     CREATE TABLE jobs (
@@ -104,7 +109,26 @@ const MIGRATIONS: [&str; 1] = ["
     );
     CREATE UNIQUE INDEX changes_by_job ON changes (task_id, revision);
     CREATE TABLE removals (position INTEGER PRIMARY KEY, task_id BLOB NOT NULL);
-"];
+",
+    "
+    ALTER TABLE jobs ADD COLUMN status TEXT;
+    ALTER TABLE jobs ADD COLUMN finished_at INTEGER;
+    ALTER TABLE jobs ADD COLUMN url TEXT;
+    UPDATE jobs SET (status, finished_at, url) = (
+        SELECT body ->> '$.status', body ->> '$.finished_at', body ->> '$.spec.url'
+        FROM changes WHERE changes.position = jobs.position AND json_valid(body)
+    );
+    CREATE TABLE labels (
+        task_id BLOB NOT NULL,
+        key TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (task_id, key)
+    ) WITHOUT ROWID;
+    INSERT INTO labels SELECT jobs.task_id, label.key, label.value
+        FROM jobs JOIN changes USING (position),
+        json_each(CASE WHEN json_valid(body) THEN body ELSE '{}' END, '$.spec.labels') AS label;
+",
+];
 
 /// How long one connection waits for another: far longer than any transaction of ours, short enough to be noticed.
 const BUSY_WAIT: Duration = Duration::from_secs(5);

@@ -3,8 +3,8 @@
 use std::{collections::HashSet, sync::Arc};
 
 use comet_task_runner::{
-    job::{Job, TaskId, WallTime},
-    ledger::{Appended, Fault, Health, Position, ReadError, RequestKey, TailEntry},
+    job::{TaskId, WallTime},
+    ledger::{Appended, Fault, Health, ListQuery, Position, ReadError, RequestKey, TailEntry},
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -22,27 +22,6 @@ pub(crate) async fn the_unsettled_are_found_oldest_first(store: &impl Store) {
     assert!(early[7].job.status.is_terminal(), "over, but its browser still lives");
     let expected = vec![Arc::clone(&early[7].job), Arc::clone(&late[4].job)];
     assert_eq!(within(ledger.unsettled()).await, Ok(expected));
-    within(ledger.close()).await;
-}
-
-pub(crate) async fn jobs_are_listed_newest_first_page_by_page(store: &impl Store) {
-    let ledger = store.open();
-    let lives: Vec<_> = (0..5).map(|_| life()).collect();
-    for life in &lives {
-        committed(&*ledger, &life[0]).await;
-        committed(&*ledger, &life[1]).await;
-    }
-    let mut newest_first: Vec<_> = lives.iter().map(|life| Arc::clone(&life[1].job)).collect();
-    newest_first.sort_by_key(|job| std::cmp::Reverse(job.id));
-    let mut listed: Vec<Arc<Job>> = Vec::new();
-    loop {
-        let page = within(ledger.list(listed.last().map(|job| job.id), 2)).await.unwrap();
-        if page.is_empty() {
-            break;
-        }
-        listed.extend(page);
-    }
-    assert_eq!(listed, newest_first);
     within(ledger.close()).await;
 }
 
@@ -108,7 +87,7 @@ pub(crate) async fn a_purge_of_thousands_leaves_none_behind(store: &impl Store) 
     let purged = within(ledger.purge(WallTime::from_micros(u64::MAX), 100_000)).await.unwrap();
     assert_eq!(purged.removed.len(), JOBS);
     assert_eq!(purged.removed.into_iter().collect::<HashSet<_>>(), ids);
-    assert_eq!(within(ledger.list(None, 10)).await, Ok(Vec::new()));
+    assert_eq!(within(ledger.list(ListQuery::default())).await, Ok(Vec::new()));
     within(ledger.close()).await;
 }
 

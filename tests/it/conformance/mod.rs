@@ -9,7 +9,9 @@ use comet_task_runner::{
 
 pub(crate) mod appending;
 pub(crate) mod keeping;
+pub(crate) mod listing;
 pub(crate) mod logs;
+pub(crate) mod tailing;
 
 /// A store on which the rules are tried. Empty at first; opened anew, it is what it was when it was closed.
 pub(crate) trait Store {
