@@ -224,6 +224,7 @@ mod tests {
             profile: Profile::Ephemeral,
             completion: Completion::Any,
             fail_on_http_error: false,
+            callback_delivery: crate::job::CallbackDelivery::Binding,
             callback_origins: Vec::new(),
             timeouts: Timeouts { queue: None, launch: None, navigation: None, run: None, idle: None },
             grace: Duration::ZERO,
