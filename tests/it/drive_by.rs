@@ -37,9 +37,12 @@ enum Origin {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Site {
-    SameOrigin,
-    SameSite,
-    CrossSite,
+    /// same-origin
+    Ours,
+    /// same-site
+    Neighbours,
+    /// cross-site
+    Others,
     None,
     Absent,
 }
@@ -62,7 +65,7 @@ const CONTENTS: [Content; 7] = [
     Content::Grpc,
 ];
 const ORIGINS: [Origin; 4] = [Origin::Own, Origin::Null, Origin::Foreign, Origin::Absent];
-const SITES: [Site; 5] = [Site::SameOrigin, Site::SameSite, Site::CrossSite, Site::None, Site::Absent];
+const SITES: [Site; 5] = [Site::Ours, Site::Neighbours, Site::Others, Site::None, Site::Absent];
 const TOKENS: [Token; 3] = [Token::Right, Token::Wrong, Token::Absent];
 
 /// One request, in the terms of the rules.
@@ -107,7 +110,7 @@ fn is_allowed(case: &Case, transport: Transport) -> bool {
         && case.our_host
         && case.method == Method::POST
         && matches!(case.origin, Origin::Own | Origin::Absent)
-        && matches!(case.site, Site::SameOrigin | Site::None | Site::Absent)
+        && matches!(case.site, Site::Ours | Site::None | Site::Absent)
         && case.token == Token::Right
 }
 
@@ -142,9 +145,9 @@ impl Parts {
             Origin::Absent => None,
         });
         let site = match case.site {
-            Site::SameOrigin => Some("same-origin"),
-            Site::SameSite => Some("same-site"),
-            Site::CrossSite => Some("cross-site"),
+            Site::Ours => Some("same-origin"),
+            Site::Neighbours => Some("same-site"),
+            Site::Others => Some("cross-site"),
             Site::None => Some("none"),
             Site::Absent => None,
         };
@@ -301,7 +304,7 @@ fn passes(kind: Kind, case: &Case, right: (&Method, Option<&str>), link: bool) -
         || (right.0 == Method::GET && method == Method::HEAD)
         || (kind == Kind::Report && method == Method::OPTIONS);
     let from_no_other =
-        matches!(case.origin, Origin::Own | Origin::Absent) && !matches!(case.site, Site::SameSite | Site::CrossSite);
+        matches!(case.origin, Origin::Own | Origin::Absent) && !matches!(case.site, Site::Neighbours | Site::Others);
     let token = match kind {
         Kind::Closed => case.token == Token::Right,
         Kind::Open | Kind::Page | Kind::Report => case.token != Token::Wrong,

@@ -115,8 +115,10 @@ fn answer(mut stream: TcpStream, page: &str, tell: &Sender<Told>) -> std::io::Re
     let page = if told.is_some() { "" } else { page };
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nConnection: close\r\nContent-Length: ";
     write!(stream, "{head}{}\r\n\r\n{page}", page.len())?;
-    // Whoever listened has what it waited for.
-    told.map(|told| tell.send(told).unwrap_or_default());
+    if let Some(told) = told {
+        // Whoever waited may have given up.
+        let _ = tell.send(told);
+    }
     Ok(())
 }
 

@@ -250,13 +250,11 @@ async fn what_cannot_be_served_is_refused_by_its_name() {
     }
 }
 
-/// A connection that never says a word gives its place back.
 #[tokio::test]
 async fn connections_are_bounded_and_the_next_caller_waits_for_a_place() {
-    let mut options = Options::default();
     // Half of the descriptors: 32 connections.
-    options.through = vec!["prlimit".to_owned(), "--nofile=64:64".to_owned()];
-    let service = Service::start_with(options);
+    let through = vec!["prlimit".to_owned(), "--nofile=64:64".to_owned()];
+    let service = Service::start_with(Options { through, ..Options::default() });
     let host = service.address.strip_prefix("http://").unwrap().to_owned();
     let mut held: Vec<Blocking> = (0..32).map(|_| Blocking::connect(&host).unwrap()).collect();
     let mut line = Line::new(Transport::Http1, &host, None);
