@@ -21,10 +21,10 @@ const OBSERVE: &str = r#"(() => {
     const told = new Set();
     const look = () => {
         const now = performance.now();
-        for (const row of document.querySelectorAll('[data-task-id][data-status="DONE"]')) {
-            if (told.has(row.dataset.taskId)) continue;
-            told.add(row.dataset.taskId);
-            __tell(JSON.stringify([row.dataset.taskId, now]));
+        for (const row of document.querySelectorAll('li.job.good[data-task]')) {
+            if (told.has(row.dataset.task)) continue;
+            told.add(row.dataset.task);
+            __tell(JSON.stringify([row.dataset.task, now]));
         }
     };
     new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true });

@@ -149,7 +149,7 @@ async fn page_is_usable(
     report: &mut Report,
 ) -> Result<()> {
     const SHOWN: &str = "new Promise(resolve => {
-        const look = () => document.querySelector('[data-task-id]') ? resolve(performance.now()) : requestAnimationFrame(look);
+        const look = () => document.querySelector('[data-task]') ? resolve(performance.now()) : requestAnimationFrame(look);
         look();
     })";
     let Some(binary) = chromium() else { return Ok(()) };
@@ -161,7 +161,7 @@ async fn page_is_usable(
         let answer = client.execute(&Behaviour::Exit, None).await?;
         let row = format!(
             "new Promise(resolve => {{
-                const look = () => document.querySelector('[data-task-id=\"{}\"]') && resolve(true);
+                const look = () => document.querySelector('[data-task=\"{}\"]') && resolve(true);
                 new MutationObserver(look).observe(document.body, {{ subtree: true, childList: true }});
                 look();
             }})",
