@@ -1,4 +1,4 @@
-//! The program: arguments, then telemetry, then one verb.
+//! The program: arguments, then configuration, then telemetry, then one verb.
 
 use std::{
     io::{self, Write},
@@ -7,7 +7,7 @@ use std::{
 
 use clap::Parser;
 use comet_task_runner::{
-    cli::{Cli, Exit},
+    cli::{Cli, Exit, Problem},
     process, telemetry,
 };
 
@@ -15,8 +15,11 @@ fn main() -> ExitCode {
     // The launcher forks, so it must be what this process is before any thread or telemetry exists.
     process::become_launcher_if_asked();
 
-    let cli = Cli::parse();
-    telemetry::start(cli.log_level());
+    let mut cli = Cli::parse();
+    match cli.configure() {
+        Ok(logging) => telemetry::start(&logging),
+        Err(problem) => return give_up(&problem).into(),
+    }
 
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -27,14 +30,16 @@ fn main() -> ExitCode {
     };
     let exit = match runtime.block_on(cli.run()) {
         Ok(exit) => exit,
-        Err(problem) => {
-            if let Some(text) = problem.text() {
-                complain(&text);
-            }
-            problem.exit()
-        }
+        Err(problem) => give_up(&problem),
     };
     exit.into()
+}
+
+fn give_up(problem: &Problem) -> Exit {
+    if let Some(text) = problem.text() {
+        complain(&text);
+    }
+    problem.exit()
 }
 
 fn complain(text: &str) {

@@ -15,20 +15,28 @@ mod caller;
 mod canary;
 #[path = "it/cancel.rs"]
 mod cancel;
+#[path = "it/certificate.rs"]
+mod certificate;
 #[path = "it/cli/mod.rs"]
 mod cli;
+#[path = "it/config.rs"]
+mod config;
 #[path = "it/conformance/mod.rs"]
 mod conformance;
 #[path = "it/demo.rs"]
 mod demo;
 #[path = "it/display.rs"]
 mod display;
+#[path = "it/drive_by.rs"]
+mod drive_by;
 #[path = "it/execute.rs"]
 mod execute;
 #[path = "it/guard.rs"]
 mod guard;
 #[path = "it/history.rs"]
 mod history;
+#[path = "it/hostile_pages.rs"]
+mod hostile_pages;
 #[path = "it/http_callback.rs"]
 mod http_callback;
 #[path = "it/json.rs"]
@@ -39,12 +47,16 @@ mod ledger;
 mod ledger_process;
 #[path = "it/legacy.rs"]
 mod legacy;
+#[path = "it/line.rs"]
+mod line;
 #[path = "it/lists.rs"]
 mod lists;
 #[path = "it/lives.rs"]
 mod lives;
 #[path = "it/many_watchers.rs"]
 mod many_watchers;
+#[path = "it/metrics.rs"]
+mod metrics;
 #[path = "it/nothing_left.rs"]
 mod nothing_left;
 #[path = "it/page_callback.rs"]
@@ -53,6 +65,10 @@ mod page_callback;
 mod pages;
 #[path = "it/pipe_browser.rs"]
 mod pipe_browser;
+#[path = "it/plain_http.rs"]
+mod plain_http;
+#[path = "it/probes.rs"]
+mod probes;
 #[path = "it/process/mod.rs"]
 mod process;
 #[path = "it/processes.rs"]
@@ -83,6 +99,8 @@ mod samples;
 mod sandbox;
 #[path = "it/service.rs"]
 mod service;
+#[path = "it/session.rs"]
+mod session;
 #[path = "it/state.rs"]
 mod state;
 #[path = "it/stub.rs"]
@@ -91,6 +109,8 @@ mod stub;
 mod tidy;
 #[path = "it/timeouts.rs"]
 mod timeouts;
+#[path = "it/tls.rs"]
+mod tls;
 #[path = "it/watch.rs"]
 mod watch;
 #[path = "it/watch_jobs.rs"]

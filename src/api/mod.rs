@@ -8,6 +8,7 @@ mod failure;
 mod fingerprint;
 pub mod json;
 mod list;
+mod meters;
 mod refusal;
 mod request;
 mod resume;

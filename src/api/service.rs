@@ -6,7 +6,9 @@ use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 use super::{
-    Caller, convert, list, request,
+    Caller, convert, list,
+    meters::{self, Watching},
+    request,
     resume::ResumeToken,
     status::{self, Violation},
     v1::{self, task_runner_server::TaskRunner},
@@ -37,7 +39,10 @@ impl Service {
             (true, Some(Caller::Api)) => Ok(()),
             (true, None) => Err(status::token_missing()),
             (false, _) if self.runner.accepts_callback(id, token) => Ok(()),
-            (false, _) => Err(status::callback_token_invalid()),
+            (false, _) => {
+                meters::callback_denied();
+                Err(status::callback_token_invalid())
+            }
         }
     }
 }
@@ -105,7 +110,10 @@ impl TaskRunner for Service {
         if watched.leaving.is_cancelled() {
             return Err(status::call(&CallError::Draining));
         }
-        Ok(Response::new(watch::stream(watched, Plan { ledger, start, until, heartbeat, _permit: permit })))
+        Ok(Response::new(watch::stream(
+            watched,
+            Plan { ledger, start, until, heartbeat, _watching: Watching::new(permit, "job") },
+        )))
     }
 
     async fn list_jobs(&self, request: Request<v1::ListJobsRequest>) -> Result<Response<v1::ListJobsResponse>, Status> {
@@ -131,7 +139,7 @@ impl TaskRunner for Service {
         if self.runner.leaving().is_cancelled() {
             return Err(status::call(&CallError::Draining));
         }
-        Ok(Response::new(watch_jobs::stream(&self.runner, watched, start, permit)))
+        Ok(Response::new(watch_jobs::stream(&self.runner, watched, start, Watching::new(permit, "jobs"))))
     }
 
     async fn get_runner(

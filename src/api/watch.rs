@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::stream::unfold;
 use tokio::{
-    sync::{OwnedSemaphorePermit, watch},
+    sync::watch,
     time::{Instant, sleep, sleep_until},
 };
 use tokio_stream::Stream;
@@ -13,6 +13,7 @@ use tonic::Status;
 
 use super::{
     convert,
+    meters::{self, Watching},
     request::Until,
     resume::ResumeToken,
     status::{self, DRAINING_RETRY},
@@ -48,7 +49,7 @@ pub(super) struct Plan {
     pub(super) until: Until,
     pub(super) heartbeat: Duration,
     /// Counts this stream among the watchers for as long as it lives.
-    pub(super) _permit: OwnedSemaphorePermit,
+    pub(super) _watching: Watching,
 }
 
 pub(super) fn stream(watched: Watched, plan: Plan) -> WatchStream {
@@ -60,8 +61,10 @@ pub(super) fn stream(watched: Watched, plan: Plan) -> WatchStream {
         leaving,
         plan,
         stage: Stage::Begin,
+        up_to_date: false,
         told: 0,
         status: v1::job::Status::Unspecified,
+        over: false,
         sample_at: Instant::now(),
     };
     Box::pin(unfold(watcher, |mut watcher| async move { watcher.next().await.map(|message| (message, watcher)) }))
@@ -74,10 +77,14 @@ struct Watcher {
     leaving: CancellationToken,
     plan: Plan,
     stage: Stage,
+    /// It has heard all there was at some moment: what comes now is news.
+    up_to_date: bool,
     /// The revision up to which everything was told.
     told: u64,
     /// The status at that revision.
     status: v1::job::Status,
+    /// That status is a terminal one.
+    over: bool,
     sample_at: Instant,
 }
 
@@ -129,12 +136,19 @@ impl Watcher {
                     Some(job) if self.is_end(&job) => false,
                     at => {
                         self.told = revision;
+                        self.over = at.as_ref().is_some_and(|job| job.status.is_terminal());
                         self.status = at.map_or(v1::job::Status::Unspecified, |job| convert::status(job.status));
+                        meters::resumed();
                         return None;
                     }
                 }
             }
         };
+        if reset {
+            meters::reset();
+        } else if matches!(self.plan.start, Start::After(_)) {
+            meters::resumed();
+        }
         Some(self.tell(Kind::Snapshot, &latest, reset))
     }
 
@@ -143,6 +157,7 @@ impl Watcher {
             if let Some(change) = self.log.after(self.told) {
                 return Some(Ok(self.tell(Kind::Change, &change, false)));
             }
+            self.up_to_date = true;
             match self.quiet().await {
                 Quiet::Changed => {}
                 Quiet::Sampled => {
@@ -187,6 +202,11 @@ impl Watcher {
         if is_end {
             self.stage = Stage::End;
         }
+        let over = matches!(job.status.phase(), job::Phase::Over);
+        if kind == Kind::Change && self.up_to_date && over && !self.over {
+            meters::pushed_end(job);
+        }
+        self.over = over;
         let previous_status = match kind {
             Kind::Change => self.status,
             Kind::Unspecified | Kind::Snapshot | Kind::Heartbeat | Kind::Sample | Kind::Draining => {

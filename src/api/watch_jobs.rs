@@ -17,7 +17,7 @@ use std::{
 use futures_util::{FutureExt, stream::unfold};
 use prost::Message as _;
 use tokio::{
-    sync::{OwnedSemaphorePermit, watch},
+    sync::watch,
     time::{Instant, sleep_until},
 };
 use tokio_stream::Stream;
@@ -26,6 +26,7 @@ use tonic::Status;
 
 use super::{
     fingerprint::Fingerprint,
+    meters::Watching,
     request::lists::ManyWatched,
     resume::JobsToken,
     status::{self, DRAINING_RETRY, Violation},
@@ -76,13 +77,8 @@ pub(super) fn start(token: &str, watched: &ManyWatched, ledger: LedgerId) -> Res
     Ok(if token.ledger == ledger { Start::After(token.position) } else { Start::Reset })
 }
 
-/// The stream, which counts among the watchers as long as it holds the permit.
-pub(super) fn stream(
-    runner: &Runner,
-    watched: ManyWatched,
-    start: Start,
-    permit: OwnedSemaphorePermit,
-) -> WatchJobsStream {
+/// The stream, which counts among the watchers as long as it lives.
+pub(super) fn stream(runner: &Runner, watched: ManyWatched, start: Start, watching: Watching) -> WatchJobsStream {
     let ledger = Arc::clone(runner.ledger());
     let bell = ledger.tail_bell();
     let (stage, told, goal) = match start {
@@ -103,7 +99,7 @@ pub(super) fn stream(
         told,
         goal,
         in_hand: Vec::new().into_iter(),
-        _permit: permit,
+        _watching: watching,
     };
     Box::pin(unfold(watcher, |mut watcher| async move { watcher.next().await.map(|message| (message, watcher)) }))
 }
@@ -126,7 +122,7 @@ struct Watcher {
     reset: bool,
     silent_at: Instant,
     sample_at: Instant,
-    _permit: OwnedSemaphorePermit,
+    _watching: Watching,
 }
 
 enum Stage {

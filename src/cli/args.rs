@@ -5,7 +5,7 @@ use std::{env, path::PathBuf};
 use clap::Args;
 
 use super::{Problem, connect::Target};
-use crate::server::{self, TOKEN_FILE};
+use crate::{config::default_state_dir, server::TOKEN_FILE};
 
 /// Names the state directory.
 const STATE_DIR_ENV: &str = "COMET_TASK_RUNNER_STATE_DIR";
@@ -28,7 +28,7 @@ pub(super) struct StateDir {
 impl StateDir {
     /// The directory that was named, or the default one.
     pub(super) fn path(&self) -> Result<PathBuf, Problem> {
-        let dir = self.state_dir.clone().or_else(server::default_state_dir);
+        let dir = self.state_dir.clone().or_else(default_state_dir);
         let dir = dir.ok_or_else(|| Problem::Usage("there is no home directory; name a --state-dir".to_owned()))?;
         std::path::absolute(&dir)
             .map_err(|error| Problem::Usage(format!("the state directory {} is no path: {error}", dir.display())))

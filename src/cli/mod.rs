@@ -8,12 +8,14 @@ mod connect;
 mod errand;
 mod exit;
 mod follow;
+mod list;
 mod own;
 mod patience;
 mod print;
 mod problem;
 mod run;
 mod serve;
+mod settings;
 mod signals;
 mod span;
 mod status;
@@ -22,10 +24,11 @@ mod token;
 mod watch;
 
 use clap::{Parser, Subcommand};
-use tracing::level_filters::LevelFilter;
 
 pub use exit::Exit;
 pub use problem::Problem;
+
+use crate::telemetry::Logging;
 
 /// Opens URLs as tasks in a browser, knows how and why they end, and pushes every change.
 #[derive(Debug, Parser)]
@@ -56,6 +59,8 @@ enum Verb {
     /// Follow a task, from how it stands to its end
     #[command(after_help = EXIT_CODES)]
     Watch(watch::Watch),
+    /// List the tasks, the newest first
+    List(list::List),
     /// Show how a task stands
     Status(status::Status),
     /// Ask to end a task
@@ -65,12 +70,16 @@ enum Verb {
 }
 
 impl Cli {
-    /// What is logged unless `RUST_LOG` says otherwise: a service tells its story, a call only its troubles.
-    #[must_use]
-    pub fn log_level(&self) -> LevelFilter {
-        match self.verb {
-            Verb::Serve(_) => LevelFilter::INFO,
-            Verb::Run(_) | Verb::Watch(_) | Verb::Status(_) | Verb::Cancel(_) | Verb::Token(_) => LevelFilter::WARN,
+    /// Finds out what the verb is to do, and so what is logged of it: a service tells its story, a call only its troubles.
+    ///
+    /// # Errors
+    /// Says what is wrong with the configuration.
+    pub fn configure(&mut self) -> Result<Logging, Problem> {
+        match &mut self.verb {
+            Verb::Serve(verb) => verb.configure(),
+            Verb::Run(_) | Verb::Watch(_) | Verb::List(_) | Verb::Status(_) | Verb::Cancel(_) | Verb::Token(_) => {
+                Ok(Logging::of_a_call())
+            }
         }
     }
 
@@ -83,6 +92,7 @@ impl Cli {
             Verb::Serve(verb) => verb.run().await,
             Verb::Run(verb) => verb.run().await,
             Verb::Watch(verb) => verb.run().await,
+            Verb::List(verb) => verb.run().await,
             Verb::Status(verb) => verb.run().await,
             Verb::Cancel(verb) => verb.run().await,
             Verb::Token(verb) => verb.run(),

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::{Problem, connect::Target};
 use crate::{
-    config::{DRAIN, Settings, WATCHERS_MAX},
+    config::Settings,
     server::{self, Server},
 };
 
@@ -39,19 +39,13 @@ impl Own {
             .map_err(|error| Problem::NoService(format!("no temporary directory can be made: {error}")))?;
         let settings = Settings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            tls_cert: None,
-            tls_key: None,
-            hosts: Vec::new(),
-            state_dir: state_dir.path().to_owned(),
             slots: NonZeroUsize::MIN,
             // The one task never waits; a retry of its Execute is the same task.
             queue_max: 1,
             browsers: browser.into_iter().collect(),
             no_sandbox,
-            legacy_rest: false,
-            watchers_max: WATCHERS_MAX,
             away_max: AWAY_MAX,
-            drain: DRAIN,
+            ..Settings::defaults(state_dir.path().to_owned())
         };
         let server = server::start(settings).await.map_err(|error| Problem::from_start(&error))?;
         Ok(Self { server, state_dir })

@@ -1,42 +1,15 @@
-//! Durations as people write them: `500ms`, `30s`, `5m`, `2h`, `0`.
+//! Durations: as arguments, and on the wire.
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use crate::config::span;
 
 /// Reads a duration with its unit; a bare `0` needs none.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let duration: SignedDuration =
-        text.parse().map_err(|_| format!("{text:?} is no duration; write it as 500ms, 30s, 5m, 2h or 0"))?;
-    Duration::try_from(duration).map_err(|_| format!("{text:?} is less than nothing"))
+    span::parse(text)
 }
 
 /// The same on the wire.
 pub(super) fn to_proto(span: Duration) -> Option<prost_types::Duration> {
     prost_types::Duration::try_from(span).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_carry_their_unit_and_zero_needs_none() {
-        let read =
-            [("500ms", 500), ("30s", 30_000), ("5m", 300_000), ("2h", 7_200_000), ("1h30m", 5_400_000), ("0", 0)];
-        for (text, millis) in read {
-            assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_duration_is_refused_by_name() {
-        for text in ["", "30", "s", "-5s", "soon", "5 potatoes"] {
-            let refused = parse(text).unwrap_err();
-            assert!(refused.contains(&format!("{text:?}")), "{refused}");
-        }
-    }
 }

@@ -89,6 +89,10 @@ pub trait Ledger: Send + Sync + 'static {
     /// Whether the ledger takes appends, as of the latest attempt.
     fn health(&self) -> watch::Receiver<Health>;
 
+    /// Tries whether appends would be taken, and notes it as the health. For when the latest attempt was refused: a
+    /// disk that has room again says so to nobody.
+    fn prove(&self) -> Answer<'_, Result<(), Fault>>;
+
     /// Forgets settled jobs that have expired, and the ones that expire first while there are more than `jobs_max`.
     fn purge(&self, now: WallTime, jobs_max: u64) -> Answer<'_, Result<Purged, Fault>>;
 
@@ -209,9 +213,9 @@ pub enum Fault {
 /// Whether appends are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// The latest append was decided.
+    /// The latest attempt to write went well.
     Writable,
-    /// The latest append met this fault. [`Fault::Broken`] and [`Fault::Closed`] are final.
+    /// The latest attempt met this fault. [`Fault::Broken`] and [`Fault::Closed`] are final.
     Refusing(Fault),
 }
 

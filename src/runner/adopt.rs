@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{attendant::Attendant, launch::fragment, recorder::Recorded};
+use super::{attendant::Attendant, launch::fragment, meters, recorder::Recorded};
 use crate::{
     browser::{self, PagePlan, Report, Saved, Session, Step},
     job::{Fact, ReportStatus, Tier},
@@ -94,7 +94,12 @@ impl Attendant {
             }
             browser::Fact::Created { .. } | browser::Fact::DialogOpened { .. } | browser::Fact::DialogClosed => return,
         };
-        if let Recorded::Refused(refusal) = self.record_numbered(number, index, fact).await {
+        let is_report = matches!(fact, Fact::Reported { .. });
+        let recorded = self.record_numbered(number, index, fact).await;
+        if is_report {
+            meters::page_reported(&recorded);
+        }
+        if let Recorded::Refused(refusal) = recorded {
             tracing::warn!(task_id = %self.id(), %refusal, "the browser said what cannot be true of its task");
         }
     }
@@ -107,7 +112,7 @@ impl Attendant {
             browser::ReportStatus::Done => ReportStatus::Done,
             browser::ReportStatus::Failed => ReportStatus::Failed,
             browser::ReportStatus::Running => {
-                drop(self.hear_alive(progress, message));
+                meters::page_lives(&self.hear_alive(progress, message));
                 return None;
             }
         };

@@ -1,6 +1,9 @@
 //! One job from its queue to the end of its process tree, told in order.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::task::JoinHandle;
 
@@ -129,6 +132,7 @@ async fn go(attendant: &mut Attendant, mut shim: Shim) -> Stay<Shim> {
         Err(error) => return fail(attendant, error.to_string()).await,
     };
     attendant.launched = true;
+    attendant.word_at = Some(Instant::now());
     match shim.send(&order).await {
         Ok(()) => Stay::Going(shim),
         Err(error) => fail(attendant, format!("the browser's watcher left before it was told to start: {error}")).await,

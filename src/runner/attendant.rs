@@ -11,6 +11,7 @@ use super::{
     adopt::Opening,
     host::boot_now,
     live::{Ask, Attended},
+    meters,
     recorder::Recorded,
 };
 use crate::{
@@ -35,6 +36,8 @@ pub(super) struct Attendant {
     pub(super) dequeued_at: BootTime,
     /// The word was given: there may be a browser.
     pub(super) launched: bool,
+    /// When it was given, by this service.
+    pub(super) word_at: Option<Instant>,
     pub(super) place: Place,
     pub(super) opening: Opening,
     slot: Option<Slot>,
@@ -71,6 +74,7 @@ impl Attendant {
             grace: job.spec.grace,
             dequeued_at: boot_now(),
             launched: false,
+            word_at: None,
             opening: Opening::Fresh,
             slot: None,
             profile: None,
@@ -193,6 +197,7 @@ impl Attendant {
                     up_at: boot_now(),
                 };
                 self.record_numbered(number, 0, Fact::Launched(process)).await;
+                self.word_at.take().into_iter().for_each(meters::launched);
                 self.open_session().await;
                 true
             }

@@ -23,6 +23,7 @@ mod execute;
 mod host;
 mod launch;
 mod live;
+mod meters;
 mod order;
 mod reconcile;
 mod recorder;
@@ -44,6 +45,7 @@ use crate::{
     process::TreeReading,
 };
 use live::{Ask, Live, LiveJobs, Reply};
+use recorder::Recorded;
 use sampler::Watching;
 
 /// A handle on the host side. Cheap to clone.
@@ -321,11 +323,9 @@ impl Runner {
     /// # Errors
     /// When the job is unknown, the report cannot be true of it, or it cannot be remembered.
     pub async fn report(&self, id: TaskId, report: PageReport) -> Result<Reported, CallError> {
-        let asked = self.ask(id, |reply| Ask::Report(report.clone(), reply)).await?;
-        match asked {
-            Some(answer) => Ok(answer?),
-            None => self.report_on_finished(id, report).await,
-        }
+        let answer = self.take_report(id, report).await;
+        meters::called_back(&answer);
+        answer
     }
 
     /// Asks to end a task, and answers when the wish is recorded.
@@ -386,6 +386,14 @@ impl Runner {
         match answered {
             None if self.host.leaving.is_cancelled() => Err(CallError::Draining),
             answered => Ok(answered),
+        }
+    }
+
+    async fn take_report(&self, id: TaskId, report: PageReport) -> Result<Reported, CallError> {
+        let asked = self.ask(id, |reply| Ask::Report(report.clone(), reply)).await?;
+        match asked {
+            Some(answer) => Ok(answer?),
+            None => self.report_on_finished(id, report).await,
         }
     }
 

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::{CallError, Reported, host::now};
+use super::{CallError, Reported, host::now, meters};
 use crate::{
     job::{Applied, Event, EventId, Fact, Job, Refusal},
     ledger::{Append, Appended, JobLog, Ledger, ReadError},
@@ -109,6 +109,7 @@ impl<'a> Recorder<'a> {
 
 /// One line for each change, where it was caused.
 fn tell(before: &Job, after: &Job) {
+    meters::changed(before, after);
     let (task_id, revision) = (after.id, after.revision);
     let pid = after.process.as_ref().map(|process| process.pid);
     if before.status == after.status {

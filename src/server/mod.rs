@@ -27,6 +27,7 @@ use crate::{
     ledger::{EmbeddedLedger, Ledger, OpenError, ReadError},
     process::{LaunchError, Launcher, PlaceError, RunDirs},
     runner::{HostParts, Runner, StateKey},
+    telemetry,
     web::{self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Sessions, SiteParts, Tls, TlsError},
 };
 use accept::Door;
@@ -103,6 +104,7 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
     if !settings.listen.ip().is_loopback() && tls.is_none() {
         return Err(StartError::NotLoopback(settings.listen));
     }
+    telemetry::install();
     let hosts = settings.hosts.iter().map(|name| name.parse()).collect::<Result<Vec<HostName>, _>>()?;
     let by_hand = by_hand(&settings.browsers)?;
     let state = StateDir::claim(&settings.state_dir)?;
@@ -269,12 +271,4 @@ fn by_hand(browsers: &[String]) -> Result<Vec<ByHand>, StartError> {
                 .map_err(|error: browser::discover::ByHandError| StartError::Browser(text.clone(), error.to_string()))
         })
         .collect()
-}
-
-/// The state directory when none is given: below `$XDG_STATE_HOME`, or `~/.local/state`.
-#[must_use]
-pub fn default_state_dir() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")))?;
-    Some(base.join("comet-task-runner"))
 }

@@ -7,7 +7,9 @@ mod host;
 mod json;
 mod legacy;
 mod login;
+mod metrics;
 mod page;
+mod probes;
 mod refusal;
 mod route;
 mod session;
@@ -38,11 +40,13 @@ pub struct SiteParts {
 /// Puts the routes that are not gRPC beside those that are.
 pub fn site(calls: Router, parts: SiteParts) -> Router {
     let inside = json::Calls::new(calls.clone());
-    let reports = callback::Reports { calls: inside.clone(), runner: parts.runner, legacy: parts.legacy };
+    let reports = callback::Reports { calls: inside.clone(), runner: parts.runner.clone(), legacy: parts.legacy };
     let site = calls
         .layer(middleware::from_fn(json::entrance))
         .route(callback::PATH, callback::route(reports))
         .merge(page::routes())
-        .merge(login::route(parts.sessions));
+        .merge(login::route(parts.sessions))
+        .merge(probes::routes(parts.runner.clone()))
+        .merge(metrics::routes(parts.runner));
     if parts.legacy { site.merge(legacy::routes(inside)) } else { site }
 }

@@ -10,7 +10,8 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("main", &["cli", "process", "telemetry"]),
     ("cli", &["api", "server", "config", "telemetry"]),
     ("server", &["api", "web", "runner", "browser", "ledger", "process", "config", "telemetry"]),
-    ("web", &["api", "runner", "ledger", "job"]),
+    // The metrics are one of its answers.
+    ("web", &["api", "runner", "ledger", "job", "telemetry"]),
     ("api", &["runner", "ledger", "job"]),
     ("runner", &["ledger", "browser", "process", "job"]),
     ("browser", &["process", "job"]),
@@ -18,7 +19,8 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("process", &["job"]),
     ("job", &[]),
     ("config", &[]),
-    ("telemetry", &[]),
+    // What is logged is a setting.
+    ("telemetry", &["config"]),
 ];
 
 /// Words that begin something of their own, and the places where that is joined.
@@ -46,7 +48,8 @@ const STATUS_MAKERS: [&str; 8] = [
 const EMPTY_WORDS: [&str; 10] =
     ["Manager", "Helper", "Helpers", "Util", "Utils", "Handler", "Processor", "Impl", "Misc", "Info"];
 /// What others named.
-const NAMES_OF_OTHERS: [(&str, &str); 1] = [("TargetInfo", "so the debugging protocol calls it")];
+const NAMES_OF_OTHERS: [(&str, &str); 2] =
+    [("TargetInfo", "so the debugging protocol calls it"), ("ConnectInfo", "so tonic calls it")];
 
 /// Words that a comment does without: promises to do better, and talk.
 const TALK: [&str; 9] =

@@ -14,9 +14,10 @@ use uuid::Uuid;
 
 use self::{
     append::{AppendWork, FindEventWork},
+    prove::ProveWork,
     purge::{PurgeWork, REMOVED_MAX},
     read::Readers,
-    writer::{Memory, QUEUE_LEN_MAX, Work, Writer},
+    writer::{Memory, Meters, QUEUE_LEN_MAX, Work, Writer},
 };
 use super::{
     Answer, Append, Appended, Fault, Health, JobFilter, JobLog, Ledger, LedgerId, ListQuery, Position, Purged,
@@ -27,6 +28,7 @@ use crate::job::{EventId, Job, TaskId, WallTime};
 mod append;
 mod fault;
 mod list;
+mod prove;
 mod purge;
 mod read;
 mod schema;
@@ -57,8 +59,13 @@ impl EmbeddedLedger {
         let (tail_bell, tail) = watch::channel(opened.position);
         let (health_bell, health) = watch::channel(Health::Writable);
         let (queue, waiting) = mpsc::channel(QUEUE_LEN_MAX);
-        let writer =
-            Writer { connection: opened.connection, memory: Arc::clone(&memory), tail: tail_bell, health: health_bell };
+        let writer = Writer {
+            connection: opened.connection,
+            memory: Arc::clone(&memory),
+            tail: tail_bell,
+            health: health_bell,
+            meters: Meters::new(),
+        };
         let thread = thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || writer.run(waiting))
@@ -201,6 +208,10 @@ impl Ledger for EmbeddedLedger {
 
     fn health(&self) -> watch::Receiver<Health> {
         self.health.clone()
+    }
+
+    fn prove(&self) -> Answer<'_, Result<(), Fault>> {
+        Box::pin(async { self.ask(|answer| Box::new(ProveWork { answer })).await? })
     }
 
     fn purge(&self, now: WallTime, jobs_max: u64) -> Answer<'_, Result<Purged, Fault>> {

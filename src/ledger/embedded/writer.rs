@@ -1,7 +1,8 @@
 //! The one writer: a thread that turns what waits into one commit, then shows it, then answers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
+use metrics::{Histogram, histogram};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, watch};
 
@@ -30,6 +31,15 @@ pub(super) trait Work: Send {
 pub(super) struct Batch<'a> {
     transaction: Transaction<'a>,
     position: Position,
+    wrote: bool,
+}
+
+/// A commit that took effect.
+#[derive(Clone, Copy)]
+struct Committed {
+    position: Position,
+    /// False when there was nothing to write, which proves nothing of the disk.
+    wrote: bool,
 }
 
 impl Batch<'_> {
@@ -40,7 +50,13 @@ impl Batch<'_> {
     /// The next position of the tail. It is the writer's to count, since nothing else appends.
     pub(super) fn next_position(&mut self) -> Position {
         self.position = Position::new(self.position.number() + 1);
+        self.wrote = true;
         self.position
+    }
+
+    /// Says that something was written that has no position.
+    pub(super) fn mark_written(&mut self) {
+        self.wrote = true;
     }
 }
 
@@ -56,6 +72,22 @@ pub(super) struct Writer {
     pub(super) memory: Arc<Memory>,
     pub(super) tail: watch::Sender<Position>,
     pub(super) health: watch::Sender<Health>,
+    pub(super) meters: Meters,
+}
+
+/// What is counted of commits. Looked up once: it lies on the path of every change.
+pub(super) struct Meters {
+    seconds: Histogram,
+    batch_size: Histogram,
+}
+
+impl Meters {
+    pub(super) fn new() -> Self {
+        Self {
+            seconds: histogram!("comet_task_runner_commit_seconds"),
+            batch_size: histogram!("comet_task_runner_commit_batch_size"),
+        }
+    }
 }
 
 impl Writer {
@@ -69,34 +101,37 @@ impl Writer {
     }
 
     fn settle(&mut self, waiting: &mut Vec<Box<dyn Work>>) {
+        let begun_at = Instant::now();
         let committed = match self.broken() {
             Some(broken) => Err(broken),
             None => self.commit(waiting).map_err(|fault| self.distrust(fault)),
         };
-        self.note(committed.as_ref().err());
-        if let Ok(position) = committed {
+        self.meters.seconds.record(begun_at.elapsed());
+        self.meters.batch_size.record(u32::try_from(waiting.len()).unwrap_or(u32::MAX));
+        self.note(committed.as_ref());
+        if let Ok(Committed { position, .. }) = committed {
             for work in waiting.iter_mut() {
                 work.publish(&self.connection, &self.memory);
             }
             self.tail.send_if_modified(|rung| std::mem::replace(rung, position) != position);
         }
-        let outcome = committed.map(|_position| ());
+        let outcome = committed.map(|_committed| ());
         for work in waiting.drain(..) {
             work.answer(&self.connection, outcome.clone());
         }
     }
 
-    fn commit(&mut self, waiting: &mut [Box<dyn Work>]) -> Result<Position, Fault> {
+    fn commit(&mut self, waiting: &mut [Box<dyn Work>]) -> Result<Committed, Fault> {
         let position = *self.tail.borrow();
         let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
-        let mut batch = Batch { transaction: begun?, position };
+        let mut batch = Batch { transaction: begun?, position, wrote: false };
         for work in waiting {
             // Leaving early rolls back.
             work.decide(&mut batch)?;
         }
-        let Batch { transaction, position } = batch;
+        let Batch { transaction, position, wrote } = batch;
         transaction.commit()?;
-        Ok(position)
+        Ok(Committed { position, wrote })
     }
 
     /// A commit that failed must not have taken effect. If it did, what is in memory no longer is what is stored.
@@ -116,8 +151,12 @@ impl Writer {
         }
     }
 
-    fn note(&self, fault: Option<&Fault>) {
-        let health = fault.map_or(Health::Writable, |fault| Health::Refusing(fault.clone()));
+    fn note(&self, committed: Result<&Committed, &Fault>) {
+        let health = match committed {
+            Ok(Committed { wrote: false, .. }) => return,
+            Ok(Committed { wrote: true, .. }) => Health::Writable,
+            Err(fault) => Health::Refusing(fault.clone()),
+        };
         self.health.send_if_modified(|noted| {
             let changed = *noted != health;
             *noted = health;

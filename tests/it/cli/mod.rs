@@ -1,5 +1,6 @@
 //! The command line, as a person or a script runs it.
 
+mod list;
 mod own;
 mod run;
 mod serve;
@@ -21,10 +22,10 @@ use tokio::{
 use super::service::{SOON, Service};
 
 /// The program without whatever the environment of the tests says to it.
-fn program(args: &[&str]) -> Command {
+pub(crate) fn program(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_comet-task-runner"));
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    for name in ["STATE_DIR", "SERVER", "TOKEN_FILE", "RUN_DIR"] {
+    for name in ["STATE_DIR", "SERVER", "TOKEN_FILE", "RUN_DIR", "CONFIG", "LOG"] {
         command.env_remove(format!("COMET_TASK_RUNNER_{name}"));
     }
     command.env_remove("RUST_LOG").env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
@@ -32,7 +33,7 @@ fn program(args: &[&str]) -> Command {
 }
 
 /// The program against a service of a test.
-fn on(service: &Service, args: &[&str]) -> Command {
+pub(crate) fn on(service: &Service, args: &[&str]) -> Command {
     let mut command = program(args);
     command.arg("--state-dir").arg(service.state_dir());
     command
@@ -40,21 +41,21 @@ fn on(service: &Service, args: &[&str]) -> Command {
 
 /// How a call ended, and what it said.
 #[derive(Debug)]
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ended {
     /// Its lines as JSON.
-    fn json(&self) -> Vec<serde_json::Value> {
+    pub(crate) fn json(&self) -> Vec<serde_json::Value> {
         self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
 /// Runs a call to its end.
-async fn ended(mut command: Command) -> Ended {
+pub(crate) async fn ended(mut command: Command) -> Ended {
     let output = timeout(SOON, command.output()).await.expect("the call ends soon").unwrap();
     Ended {
         code: output.status.code(),

@@ -1,0 +1,128 @@
+//! What a service is started with: flags before environment before file before defaults.
+//!
+//! ```text
+//!   SETTINGS (one entry each) --+--> flags, made by the command line
+//!                               +--> COMET_TASK_RUNNER_<NAME>         } resolve --> Effective: Settings, and where
+//!                               +--> keys of the configuration file   }             each value comes from
+//! ```
+//!
+//! A setting is its field in [`Settings`], its default there, and its entry in the table. What is not in the table is
+//! refused by name, so a misspelt setting is never a silent default.
+
+mod file;
+mod given;
+mod resolve;
+pub mod span;
+mod table;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
+    path::PathBuf,
+    time::Duration,
+};
+
+use url::Url;
+
+pub use file::CONFIG_FILE;
+pub use given::{Given, Wrong};
+pub use resolve::{CONFIG_ENV, ConfigError, Effective, Layers, Shown, Source, resolve};
+pub use table::{Form, SETTINGS, Setting};
+
+/// Everything that a service is started with, checked and with every default filled in.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it listens. Loopback only without TLS; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// The file with its certificate, for TLS, and those between it and a root.
+    pub tls_cert: Option<PathBuf>,
+    /// The file with the certificate's key.
+    pub tls_key: Option<PathBuf>,
+    /// Further names by which it may be called, each `NAME` or `NAME:PORT`.
+    pub hosts: Vec<String>,
+    /// Where the ledger, the keys and the kept profiles lie.
+    pub state_dir: PathBuf,
+    /// How many jobs run at once.
+    pub slots: NonZeroUsize,
+    /// How many jobs may wait for a slot.
+    pub queue_max: usize,
+    /// How many streams may watch at once.
+    pub watchers_max: usize,
+    /// Browsers named by hand, each `NAME=PATH[,exit-only]`.
+    pub browsers: Vec<String>,
+    /// Start Chromium browsers without their sandbox.
+    pub no_sandbox: bool,
+    /// Serve the old routes, which need no token. Loopback only.
+    pub legacy_rest: bool,
+    /// How long a browser may live on without a service.
+    pub away_max: Duration,
+    /// How long a shutdown waits for streams to end.
+    pub drain: Duration,
+    /// Where the end of each job is posted; none for nowhere.
+    pub webhook_url: Option<Url>,
+    /// Holds the secret that signs what is posted; none for the one in the state directory.
+    pub webhook_secret_file: Option<PathBuf>,
+    /// Which events are logged: a level, or a filter by module.
+    pub log: String,
+    /// How they are written.
+    pub log_format: LogFormat,
+}
+
+/// How log events are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people on a terminal, as JSON elsewhere.
+    #[default]
+    Auto,
+    /// For people.
+    Pretty,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Default bound of the queue: more than a person would wait for, few enough to list.
+pub const QUEUE_MAX: usize = 10_000;
+/// Default bound of the watchers: some 9 kB each.
+pub const WATCHERS_MAX: usize = 10_000;
+/// Default time without a service: a weekend would be too long to leave windows open, a night is not.
+pub const AWAY_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Default drain: long enough for a client to read one message, short enough for a supervisor's patience.
+pub const DRAIN: Duration = Duration::from_secs(10);
+/// The port when none is given.
+pub const PORT: u16 = 50_051;
+/// What a service logs when nobody says: a status changed, something was coped with, or somebody must act.
+pub const LOG: &str = "info";
+
+impl Settings {
+    /// What holds when nobody says otherwise.
+    #[must_use]
+    pub fn defaults(state_dir: PathBuf) -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)),
+            tls_cert: None,
+            tls_key: None,
+            hosts: Vec::new(),
+            state_dir,
+            slots: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            queue_max: QUEUE_MAX,
+            watchers_max: WATCHERS_MAX,
+            browsers: Vec::new(),
+            no_sandbox: false,
+            legacy_rest: false,
+            away_max: AWAY_MAX,
+            drain: DRAIN,
+            webhook_url: None,
+            webhook_secret_file: None,
+            log: LOG.to_owned(),
+            log_format: LogFormat::Auto,
+        }
+    }
+}
+
+/// The state directory when none is given: below `$XDG_STATE_HOME`, or `~/.local/state`; none without a home.
+#[must_use]
+pub fn default_state_dir() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")))?;
+    Some(base.join("comet-task-runner"))
+}

@@ -1,0 +1,16 @@
+//! What the service tells of itself: log events as they happen, and metrics when somebody asks.
+//!
+//! Events are written where things happen, by `tracing`; metrics are counted there, by the macros of `metrics`. Either
+//! may be done in any layer, and costs next to nothing while nobody listens.
+
+mod log;
+mod own;
+mod registry;
+mod render;
+mod table;
+
+pub use log::{Logging, start};
+pub use own::own_readings;
+pub use registry::{Registry, install, registry};
+pub use render::Reading;
+pub use table::{Described, Kind, METRICS};
