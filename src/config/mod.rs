@@ -52,7 +52,7 @@ pub struct Settings {
     pub browsers: Vec<String>,
     /// Start Chromium browsers without their sandbox.
     pub no_sandbox: bool,
-    /// Serve the routes of the old service too, without a token.
+    /// Serve the old routes, which need no token. Loopback only.
     pub legacy_rest: bool,
     /// How long a browser may live on without a service.
     pub away_max: Duration,

@@ -168,8 +168,8 @@ mod tests {
     use super::*;
     use crate::{
         job::{
-            Accepted, AfterFinish, Applied, Completion, Event, EventId, ExitStatus, Fact, Job, Process, Profile, Spec,
-            TaskId, TaskUrl, Tier, Timeouts,
+            Accepted, AfterFinish, Applied, CallbackDelivery, Completion, Event, EventId, ExitStatus, Fact, Job,
+            Process, Profile, Spec, TaskId, TaskUrl, Tier, Timeouts,
         },
         ledger::{Append, Appended, EmbeddedLedger, JobLog, Ledger},
         process::{Identity, boot_id},
@@ -226,6 +226,7 @@ mod tests {
             fail_on_http_error: false,
             callback_delivery: crate::job::CallbackDelivery::Binding,
             callback_origins: Vec::new(),
+            callback_delivery: CallbackDelivery::Binding,
             timeouts: Timeouts { queue: None, launch: None, navigation: None, run: None, idle: None },
             grace: Duration::ZERO,
             after_finish: AfterFinish::Close,

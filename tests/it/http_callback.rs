@@ -220,3 +220,16 @@ async fn a_url_with_a_fragment_of_its_own_has_no_place_for_another() {
     assert_eq!(post(&service, Some(OWN), &done(&task)).await.status, 403);
     assert_eq!(post(&service, Some(&elsewhere[0]), &done(&task)).await.status, 200);
 }
+
+#[tokio::test]
+async fn what_a_browser_prints_of_its_arguments_does_not_tell_the_token() {
+    let service = Service::start();
+    let mut client = service.client().await;
+    let url = stub_url("/stderr-url");
+    let request = v1::ExecuteRequest { callback_delivery: CallbackDelivery::Fragment.into(), ..execute(&url) };
+    let task = client.execute(request).await.unwrap().into_inner();
+    let job = ended(&mut client, &task.task_id).await;
+    let printed = format!("it last printed: {url}#ctr={}.[token]", task.task_id);
+    assert!(job.message.contains(&printed), "{}", job.message);
+    assert!(!format!("{job:?}").contains(&task.callback_token));
+}

@@ -3,7 +3,7 @@
 //! ```text
 //!   POST /execute        {"url": "..."}                                    -> job
 //!   GET  /status/<id>                                                      -> job
-//!   GET  /jobs                                                             -> {"<id>": job, ...}, newest first
+//!   GET  /jobs                                                             -> {"<id>": job, ...}, the newest 10,000
 //!   POST /callback       {"task_id": "...", "status": "done", "message"?}  -> job
 //!
 //!   job = {
