@@ -10,6 +10,8 @@
 //! last message is told before its exit. What was not acknowledged is told again, or written to the exit file. A job's
 //! processes are gone when, and only when, its shim has no child left. A pid is never signalled on its number alone.
 //!
+//! What lives below a shim is a job's process tree; its readings are of the whole tree, never of one process.
+//!
 //! It knows no browser and nothing of what is said over a browser's pipe, no ledger, and no job: ids and paths are text.
 
 mod birth;

@@ -211,7 +211,8 @@ async fn a_real_browser_is_read_with_all_its_processes() {
     let busy = reading_when(&mut stream, |reading| reading.cpu_percent.is_some_and(|percent| percent > 10.0)).await;
     assert!(busy.process_count > 3, "{busy:?}");
     let below = processes::descendants(begun.process_id).len();
-    assert!(busy.process_count as usize <= below + 3, "{busy:?}, and {below} below the browser process");
+    // Beside those below it, a few that left it, and none of the many that the machine has else.
+    assert!((busy.process_count as usize) < below + 10, "{busy:?}, and {below} below the browser process");
     let alone = share_mb(begun.process_id);
     assert!(busy.memory_mb > alone * 1.2 && busy.memory_mb < alone * 20.0, "{busy:?}, alone {alone}");
     real.cancel(&begun.task_id).await;
