@@ -116,10 +116,11 @@ describe('the page before the service', { skip: missing }, () => {
     const page = await enter();
     const row = await execute(page, '/done');
     await becomes(row, 'Running');
-    const said = page.evaluate(noteStates);
+    await page.evaluate(noteStates);
     await service.stop('SIGTERM');
     await service.start();
-    assert.ok((await said).includes('The service is restarting'), (await said).join());
+    const said = await page.evaluate(() => (globalThis as unknown as { said: Promise<string[]> }).said);
+    assert.ok(said.includes('The service is restarting'), said.join());
     pages.release('/done');
     await becomes(row, 'Done');
     assert.deepEqual(await gaps(page), []);
@@ -188,15 +189,16 @@ async function gaps(page: Page): Promise<string[]> {
 }
 
 /** In the page: how the connection was said to stand, from now until it is live again. */
-function noteStates(): Promise<string[]> {
+function noteStates(): void {
   const status = document.querySelector('[role=status]') as HTMLElement;
-  const said: string[] = [];
-  return new Promise((resolve) => {
+  const states: string[] = [];
+  const said = new Promise<string[]>((resolve) => {
     new MutationObserver(() => {
-      said.push(status.textContent ?? '');
-      if (status.textContent === 'Live') resolve(said);
+      states.push(status.textContent ?? '');
+      if (status.textContent === 'Live') resolve(states);
     }).observe(status, { subtree: true, childList: true, characterData: true });
   });
+  Object.assign(globalThis, { said });
 }
 
 function shown(page: Page): Promise<string[]> {
