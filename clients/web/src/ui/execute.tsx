@@ -6,24 +6,36 @@ import type { App } from '../app.ts';
 import type { Problem } from '../problem.ts';
 import { visible } from '../text.ts';
 
+/** An address whose call was cut, and is being made again. */
+interface Retried { url: string; words: string }
+
 export function ExecuteForm({ app }: { app: App }) {
   const url = useSignal('');
-  const busy = useSignal(false);
   const problem = useSignal('');
-  const note = useSignal('');
+  const retried = useSignal<Retried[]>([]);
 
+  // The field is free again at once: a browser takes its time to come up, and the next address need not wait for it.
   const submit = async (event: Event) => {
     event.preventDefault();
-    // Enter in the field comes here even while the button is disabled.
-    if (busy.value) return;
     const wanted = url.value.trim();
-    busy.value = true;
     problem.value = '';
-    const failed = await app.execute(wanted, (cut) => { note.value = `${cut.words} Trying again\u2026`; });
-    busy.value = false;
-    note.value = '';
-    if (failed) problem.value = wordsOf(failed);
-    else if (url.value.trim() === wanted) url.value = '';
+    if (wanted === '') {
+      problem.value = 'Enter an address, such as https://example.org.';
+      return;
+    }
+    url.value = '';
+    let mine: Retried | undefined;
+    const say = (next: Retried | undefined) => {
+      retried.value = [...retried.value.filter((one) => one !== mine), ...(next ? [next] : [])];
+      mine = next;
+    };
+    const failed = await app.execute(wanted, (cut) => say({ url: wanted, words: `${cut.words} Trying again\u2026` }));
+    say(undefined);
+    if (!failed) return;
+    // Back into the field, to be mended; unless somebody is writing the next one there.
+    const taken = url.value !== '';
+    if (!taken) url.value = wanted;
+    problem.value = taken ? `${wanted}: ${wordsOf(failed)}` : wordsOf(failed);
   };
 
   return (
@@ -33,10 +45,10 @@ export function ExecuteForm({ app }: { app: App }) {
         <input id="url" type="url" inputMode="url" placeholder="https://" autocomplete="off" spellcheck={false} autofocus
           value={url} aria-invalid={problem.value !== ''} aria-describedby="url-problem"
           onInput={(event) => { url.value = event.currentTarget.value; problem.value = ''; }} />
-        <button type="submit" disabled={busy.value}>{busy.value ? 'Opening\u2026' : 'Execute'}</button>
+        <button type="submit">Execute</button>
       </div>
       <p id="url-problem" class="problem" role="alert">{visible(problem.value)}</p>
-      {note.value !== '' && <p class="note" role="status">{note.value}</p>}
+      {retried.value.map((one) => <p class="note" role="status" key={one.url}>{visible(one.url)}: {one.words}</p>)}
     </form>
   );
 }

@@ -1,0 +1,206 @@
+// The page before the real service and real tasks, through its crashes and restarts.
+
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+
+import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
+
+import { freePort, Pages, Proxy, Service } from '../service.ts';
+import { type Complaints, connection, launch, listen, open, ROOT, screenshot } from './support.ts';
+
+const PROGRAM = process.env.COMET_TASK_RUNNER_BIN ?? `${ROOT}target/debug/comet-task-runner`;
+const HOSTILE = '<img src=x onerror="document.title=1">';
+const SCRIPTS = {
+  '/done': 'cometTask.done({ invoices: 12 })',
+  '/meanwhile': 'cometTask.done()',
+  '/later': 'cometTask.fail("no paper")',
+  '/hostile': `cometTask.fail(${JSON.stringify(`${HOSTILE}\u202e`)})`,
+  '/stays': '',
+};
+
+const missing = existsSync(PROGRAM) ? false : `${PROGRAM} is not built: cargo build`;
+if (missing && process.env.CI) throw new Error(missing);
+
+describe('the page before the service', { skip: missing }, () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  let heard: Complaints;
+  let pages: Pages;
+  let proxy: Proxy;
+  let service: Service;
+
+  before(async () => { browser = await launch(); });
+  after(() => browser.close());
+  beforeEach(async () => {
+    pages = await new Pages(SCRIPTS).start();
+    proxy = await new Proxy().start();
+    service = new Service(PROGRAM, await freePort(), proxy.port);
+    proxy.target = service.port;
+    context = await browser.newContext({ viewport: { width: 900, height: 640 } });
+    heard = listen(context);
+    await service.start();
+  });
+  afterEach(async (test) => {
+    await context.close();
+    pages.stop();
+    proxy.stop();
+    await service.remove();
+    assert.deepEqual(heard.errors, [], `${test.name}\n${service.log}`);
+  });
+
+  async function enter(): Promise<Page> {
+    const page = await open(context, service.link);
+    await connection(page, 'Live');
+    await page.evaluate(noteRevisions);
+    return page;
+  }
+
+  async function execute(page: Page, path: string): Promise<Locator> {
+    await page.getByLabel('Address to open').fill(pages.url(path));
+    await page.keyboard.press('Enter');
+    const row = page.getByRole('listitem').filter({ hasText: path });
+    await row.waitFor();
+    return row;
+  }
+
+  const becomes = (row: Locator, word: string) => row.locator('.status').getByText(word, { exact: true }).waitFor();
+
+  test('shows_a_task_yellow_and_then_green_without_asking', async () => {
+    const page = await enter();
+    const row = await execute(page, '/done');
+    await becomes(row, 'Running');
+    assert.match(await row.getAttribute('class') ?? '', /live/);
+    await page.getByText(/MiB/).waitFor();
+    await screenshot(page, 'service-running');
+    pages.release('/done');
+    await becomes(row, 'Done');
+    assert.match(await row.getAttribute('class') ?? '', /good/);
+    await row.getByText('The page reported that it is done.').waitFor();
+    await row.getByText('Result').click();
+    await row.getByText('"invoices": 12').waitFor();
+    await screenshot(page, 'service-done');
+    assert.deepEqual(await gaps(page), []);
+    const asked = proxy.requests.filter((request) => !request.startsWith('GET '));
+    const call = (method: string) => `POST /comet.taskrunner.v1.TaskRunner/${method}`;
+    assert.deepEqual(asked.sort(), ['POST /session', call('Execute'), call('GetRunner'), call('WatchJobs')].sort());
+  });
+
+  test('heals_after_a_crash_without_a_reload_a_login_or_a_missed_change', async () => {
+    const page = await enter();
+    const meanwhile = await execute(page, '/meanwhile');
+    const later = await execute(page, '/later');
+    await becomes(meanwhile, 'Running');
+    await becomes(later, 'Running');
+    await service.stop('SIGKILL');
+    await connection(page, 'Not connected');
+    // Said to the browser's keeper, which outlives the service.
+    pages.release('/meanwhile');
+    await service.start();
+    await connection(page, 'Live');
+    await becomes(meanwhile, 'Done');
+    pages.release('/later');
+    await becomes(later, 'Failed');
+    await later.getByText('no paper').waitFor();
+    assert.deepEqual(await gaps(page), []);
+    assert.equal(proxy.requests.filter((request) => request === 'POST /session').length, 1);
+    assert.ok(proxy.calls('WatchJobs') >= 2, 'the stream was opened again');
+    assert.equal(proxy.requests.filter((request) => request === 'GET /').length, 1, 'the page was not loaded again');
+    // A new tab sees the same as the one that lived through it.
+    const fresh = await open(context, `http://127.0.0.1:${proxy.port}/`);
+    await fresh.getByRole('listitem').nth(1).waitFor();
+    assert.deepEqual(await shown(fresh), await shown(page));
+  });
+
+  test('comes_back_to_a_service_that_was_restarted_in_order', async () => {
+    const page = await enter();
+    const row = await execute(page, '/done');
+    await becomes(row, 'Running');
+    await page.evaluate(noteStates);
+    await service.stop('SIGTERM');
+    await service.start();
+    const said = await page.evaluate(() => (globalThis as unknown as { said: Promise<string[]> }).said);
+    assert.ok(said.includes('The service is restarting'), said.join());
+    pages.release('/done');
+    await becomes(row, 'Done');
+    assert.deepEqual(await gaps(page), []);
+  });
+
+  test('cancels_a_task', async () => {
+    const page = await enter();
+    const row = await execute(page, '/stays');
+    await becomes(row, 'Running');
+    await row.getByRole('button', { name: 'Cancel' }).click();
+    await becomes(row, 'Cancelled');
+    assert.equal(await row.getByRole('button').count(), 0);
+    assert.deepEqual(await gaps(page), []);
+  });
+
+  test('shows_hostile_words_of_a_task_as_words', async () => {
+    const page = await enter();
+    const row = await execute(page, '/hostile');
+    pages.release('/hostile');
+    await becomes(row, 'Failed');
+    assert.equal(await row.locator('.message').textContent(), `${HOSTILE}\ufffd`);
+    assert.equal(await page.locator('img').count(), 0);
+    assert.equal(await page.title(), 'Comet Task Runner');
+  });
+
+  test('says_what_is_wrong_with_an_address_in_the_tenth_tab_too', async () => {
+    await enter();
+    const tabs = await Promise.all(Array.from({ length: 9 }, () => open(context, `http://127.0.0.1:${proxy.port}/`)));
+    await Promise.all(tabs.map((tab) => connection(tab, 'Live')));
+    const last = tabs[8] as Page;
+    const asked = Date.now();
+    await last.getByLabel('Address to open').fill('javascript:alert(1)');
+    await last.keyboard.press('Enter');
+    await last.getByRole('alert').filter({ hasText: /http/ }).waitFor();
+    assert.ok(Date.now() - asked < 1000, `${Date.now() - asked} ms`);
+    assert.equal(proxy.calls('WatchJobs'), 1);
+    await screenshot(last, 'service-wrong-address');
+  });
+});
+
+/** In the page: notes each revision that is drawn, by the task's row. */
+function noteRevisions(): void {
+  const drawn: [string, number][] = [];
+  const note = (row: Element | null) => {
+    if (row instanceof HTMLElement && row.dataset.task !== undefined) drawn.push([row.dataset.task, Number(row.dataset.revision)]);
+  };
+  new MutationObserver((records) => {
+    for (const { type, target, addedNodes } of records) {
+      if (type === 'attributes') note(target as Element);
+      for (const node of addedNodes) if (node instanceof Element) for (const row of [node, ...node.querySelectorAll('li')]) note(row);
+    }
+  }).observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: ['data-revision'] });
+  Object.assign(globalThis, { drawn });
+}
+
+/** Where the drawn revisions of a task were not each the one before and one more. */
+async function gaps(page: Page): Promise<string[]> {
+  const drawn = await page.evaluate(() => (globalThis as unknown as { drawn: [string, number][] }).drawn);
+  assert.ok(drawn.length >= 2, 'changes were drawn');
+  const last = new Map<string, number>();
+  return drawn.flatMap(([taskId, revision]) => {
+    const before = last.get(taskId) ?? 0;
+    last.set(taskId, revision);
+    return revision === before + 1 ? [] : [`${taskId}: ${revision} after ${before}`];
+  });
+}
+
+/** In the page: how the connection was said to stand, from now until it is live again. */
+function noteStates(): void {
+  const status = document.querySelector('[role=status]') as HTMLElement;
+  const states: string[] = [];
+  const said = new Promise<string[]>((resolve) => {
+    new MutationObserver(() => {
+      states.push(status.textContent ?? '');
+      if (status.textContent === 'Live') resolve(states);
+    }).observe(status, { subtree: true, childList: true, characterData: true });
+  });
+  Object.assign(globalThis, { said });
+}
+
+function shown(page: Page): Promise<string[]> {
+  return page.getByRole('listitem').evaluateAll((rows) => rows.map((row) => `${(row as HTMLElement).dataset.task} ${(row as HTMLElement).dataset.revision}`));
+}
