@@ -335,7 +335,7 @@ mod tests {
         };
         let told = refused(&flags(&[state_dir.clone(), ("slots", text("0"))]), &|_| None);
         assert_eq!(told, "--slots: expected a whole number from 1 on, found the text \"0\"");
-        let told = refused(&flags(&[state_dir.clone()]), &|name| (name == "RUST_LOG").then(|| "=".into()));
+        let told = refused(&flags(std::slice::from_ref(&state_dir)), &|name| (name == "RUST_LOG").then(|| "=".into()));
         assert!(told.starts_with("RUST_LOG: \"=\" is no log filter"), "{told}");
         fs::write(home.path().join("config.toml"), "drain = 5\n").unwrap();
         let told = refused(&flags(&[state_dir]), &|_| None);
