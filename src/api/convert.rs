@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::v1;
 use crate::{
     job::{ExitStatus, Job, PageEnd, Profile, Reason, Record, ReportStatus, Status, StopStep, Tier, WallTime},
-    runner::{About, KnownBrowser, Sample},
+    runner::{About, KnownBrowser, ProcessReading, Sample},
 };
 
 impl From<&Job> for v1::Job {
@@ -57,10 +57,28 @@ impl From<&Sample> for v1::Sample {
             progress_message: sample.progress_message.clone(),
             page_title: sample.page_title.clone(),
             page_url: sample.page_url.clone(),
-            process_info: None,
+            process_info: sample.process.as_ref().map(v1::ProcessInfo::from),
         }
     }
 }
+
+impl From<&ProcessReading> for v1::ProcessInfo {
+    fn from(reading: &ProcessReading) -> Self {
+        let ProcessReading { tree, at } = reading;
+        Self {
+            pid: tree.pid,
+            name: tree.name.clone(),
+            status: tree.status.to_owned(),
+            cpu_percent: tree.cpu_percent,
+            memory_mb: tree.memory_bytes as f64 / MIB,
+            process_count: tree.process_count,
+            sampled_at: Some(timestamp(at.wall)),
+        }
+    }
+}
+
+/// So many bytes to a MiB.
+const MIB: f64 = 1_048_576.0;
 
 /// What the runner is, and how many streams watch it of how many that may.
 pub(super) fn runner(about: About, watchers: usize, watchers_max: usize) -> v1::GetRunnerResponse {

@@ -5,7 +5,9 @@
 mod bounded;
 mod convert;
 mod failure;
+mod fingerprint;
 pub mod json;
+mod list;
 mod meters;
 mod refusal;
 mod request;
@@ -14,6 +16,7 @@ mod serve;
 mod service;
 mod status;
 mod watch;
+mod watch_jobs;
 
 pub use bounded::bounded;
 pub use failure::Failure;

@@ -3,10 +3,7 @@
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
 use tonic::Code;
 
-use super::{
-    Body,
-    status::{self, DOMAIN},
-};
+use super::{Body, Failure, status};
 
 /// In which form a caller can read an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +39,10 @@ impl Speech {
     /// How a request is answered. gRPC is spoken by those alone who sent it as gRPC is sent.
     #[must_use]
     pub fn of(method: &Method, version: Version, headers: &HeaderMap) -> Self {
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let text = |name| {
+            let mut values = headers.get_all(name).iter();
+            values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok())
+        };
         match text(header::CONTENT_TYPE).and_then(Self::of_content) {
             Some(Self::Grpc) if method == Method::POST && version == Version::HTTP_2 => Self::Grpc,
             Some(Self::GrpcWeb(kind)) if method == Method::POST => Self::GrpcWeb(kind),
@@ -59,7 +59,7 @@ impl Speech {
 fn is_json(content_type: &str) -> bool {
     let mut parts = content_type.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
-    essence.eq_ignore_ascii_case("application/json") && parts.all(|part| part.eq_ignore_ascii_case("charset=utf-8"))
+    essence == "application/json" && parts.all(|part| part.eq_ignore_ascii_case("charset=utf-8"))
 }
 
 /// Why a request goes no further.
@@ -77,29 +77,22 @@ impl Refusal {
     /// The answer to a caller who speaks like this. gRPC callers read the HTTP status only when it is 200.
     #[must_use]
     pub fn answer(&self, speech: Speech) -> Response<Body> {
-        let (code, name) = code(self.status);
+        let status = || status::edge(code(self.status), self.reason, self.message);
         let mut response = match speech {
-            Speech::Grpc => status::edge(code, self.reason, self.message).into_http(),
+            Speech::Grpc => status().into_http(),
             Speech::GrpcWeb(kind) => {
-                let mut response: Response<Body> = status::edge(code, self.reason, self.message).into_http();
+                let mut response: Response<Body> = status().into_http();
                 response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
                 response
             }
-            Speech::Json => self.text("application/json", self.json(name)),
+            Speech::Json => {
+                let failure = Failure::refused(self.status, self.reason, self.message);
+                self.text("application/json", failure.to_json().to_string())
+            }
             Speech::Words => self.text("text/plain; charset=utf-8", format!("{}\n", self.message)),
         };
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
-    }
-
-    /// The body for callers who speak JSON.
-    fn json(&self, code: &str) -> String {
-        let details = serde_json::json!([{
-            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-            "reason": self.reason,
-            "domain": DOMAIN,
-        }]);
-        format!("{}\n", serde_json::json!({ "code": code, "message": self.message, "details": details }))
     }
 
     fn text(&self, content_type: &'static str, text: String) -> Response<Body> {
@@ -114,17 +107,15 @@ impl Refusal {
     }
 }
 
-/// The gRPC code of an HTTP status that the edge answers with, and its name in JSON.
-fn code(status: StatusCode) -> (Code, &'static str) {
+/// The gRPC code of an HTTP status that the edge answers with.
+fn code(status: StatusCode) -> Code {
     match status {
-        StatusCode::BAD_REQUEST => (Code::InvalidArgument, "invalid_argument"),
-        StatusCode::UNAUTHORIZED => (Code::Unauthenticated, "unauthenticated"),
-        StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => (Code::PermissionDenied, "permission_denied"),
-        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::TOO_MANY_REQUESTS => {
-            (Code::ResourceExhausted, "resource_exhausted")
-        }
-        StatusCode::REQUEST_TIMEOUT => (Code::DeadlineExceeded, "deadline_exceeded"),
-        _ => (Code::Unimplemented, "unimplemented"),
+        StatusCode::BAD_REQUEST | StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::InvalidArgument,
+        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+        StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => Code::PermissionDenied,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::TOO_MANY_REQUESTS => Code::ResourceExhausted,
+        // What is not there, or not for this method: so gRPC calls a method that nobody has.
+        _ => Code::Unimplemented,
     }
 }
 
@@ -134,12 +125,17 @@ mod tests {
 
     #[test]
     fn json_may_say_that_it_is_utf_8_and_nothing_else() {
-        for json in ["application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8"] {
+        for json in ["application/json", "application/json; charset=utf-8", "application/json;charset=UTF-8"] {
             assert_eq!(Speech::of_content(json), Some(Speech::Json), "{json}");
         }
-        for other in
-            ["text/plain", "text/plain; application/json", "application/json; charset=utf-16", "application/jsonx", ""]
-        {
+        for other in [
+            "text/plain",
+            "text/plain; application/json",
+            "application/json; charset=utf-16",
+            "application/jsonx",
+            "Application/JSON",
+            "",
+        ] {
             assert_eq!(Speech::of_content(other), None, "{other:?}");
         }
     }

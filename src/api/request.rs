@@ -1,17 +1,22 @@
 //! From messages to what they ask for: every field checked, all that is at fault told at once.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use uuid::Uuid;
 
 use super::{status::Violation, v1};
 use crate::{
     job::{
-        AfterFinish, Completion, Profile, REPORT_MESSAGE_BYTES_MAX, REPORT_RESULT_BYTES_MAX, ReportStatus, TaskId,
-        TaskUrl, Timeouts, UrlError,
+        AfterFinish, CallbackDelivery, Completion, Profile, REPORT_MESSAGE_BYTES_MAX, REPORT_RESULT_BYTES_MAX,
+        ReportStatus, TaskId, TaskUrl, Timeouts, UrlError,
     },
     runner::{self, Cancellation, Mode, Order, PageReport},
 };
+
+pub(super) mod lists;
 
 /// Default launch timeout: ten times a slow start on a busy machine.
 const LAUNCH_DEFAULT: Duration = Duration::from_secs(30);
@@ -119,10 +124,11 @@ pub(super) fn order(request: &v1::ExecuteRequest) -> Result<Order, Vec<Violation
     let completion = completion(&mut faults, request.completion_policy);
     let after_finish = after_finish(&mut faults, request.after_finish);
     let callback_origins = origins(&mut faults, &request.callback_origins);
+    let callback_delivery = callback_delivery(&mut faults, request.callback_delivery, url.as_ref());
     let timeouts = timeouts(&mut faults, request.timeouts.as_ref());
     let grace = faults.span("termination_grace", request.termination_grace.as_ref(), GRACE_MAX);
     let retention = faults.span("retention", request.retention.as_ref(), SPAN_MAX);
-    let labels = labels(&mut faults, request);
+    let labels = labels(&mut faults, "labels", &request.labels);
     let order = url.map(|url| Order {
         url,
         request_id,
@@ -132,6 +138,7 @@ pub(super) fn order(request: &v1::ExecuteRequest) -> Result<Order, Vec<Violation
         completion,
         fail_on_http_error: request.fail_on_http_error,
         callback_origins,
+        callback_delivery,
         timeouts,
         needs_page_facts: needs_page_facts(request),
         grace: grace.unwrap_or(GRACE_DEFAULT),
@@ -145,9 +152,11 @@ pub(super) fn order(request: &v1::ExecuteRequest) -> Result<Order, Vec<Violation
 /// The first field that only a browser with page facts can honour.
 fn needs_page_facts(request: &v1::ExecuteRequest) -> Option<&'static str> {
     let navigation = request.timeouts.as_ref().is_some_and(|timeouts| timeouts.navigation.is_some());
+    // Over HTTP the browser says the origin by itself.
+    let over_http = request.callback_delivery() == v1::execute_request::CallbackDelivery::Fragment;
     [
         (request.fail_on_http_error, "fail_on_http_error"),
-        (!request.callback_origins.is_empty(), "callback_origins"),
+        (!request.callback_origins.is_empty() && !over_http, "callback_origins"),
         (navigation, "timeouts.navigation"),
     ]
     .into_iter()
@@ -211,6 +220,27 @@ fn after_finish(faults: &mut Faults, value: i32) -> Option<AfterFinish> {
     }
 }
 
+fn callback_delivery(faults: &mut Faults, value: i32, url: Option<&TaskUrl>) -> CallbackDelivery {
+    use v1::execute_request::CallbackDelivery as Wire;
+    match Wire::try_from(value) {
+        Ok(Wire::Unspecified | Wire::Binding) => CallbackDelivery::Binding,
+        Ok(Wire::Fragment) => {
+            if let Some(fragment) = url.and_then(|url| url.url().fragment()) {
+                let remedy = format!(
+                    "has the fragment {fragment:?}, whose place callback_delivery FRAGMENT needs; leave it out or use BINDING"
+                );
+                faults.add("url", "URL_HAS_FRAGMENT", remedy);
+            }
+            CallbackDelivery::Fragment
+        }
+        Err(_) => {
+            let remedy = format!("{value} is not a delivery; give BINDING or FRAGMENT");
+            faults.add("callback_delivery", "ENUM_UNKNOWN", remedy);
+            CallbackDelivery::Binding
+        }
+    }
+}
+
 fn profile_of(faults: &mut Faults, name: &str) -> Profile {
     if name.is_empty() {
         return Profile::Ephemeral;
@@ -261,20 +291,20 @@ fn timeouts(faults: &mut Faults, timeouts: Option<&v1::Timeouts>) -> Timeouts {
     }
 }
 
-fn labels(faults: &mut Faults, request: &v1::ExecuteRequest) -> BTreeMap<String, String> {
-    if request.labels.len() > LABELS_MAX {
-        let count = request.labels.len();
-        faults.add("labels", "TOO_MANY", format!("has {count} entries; at most {LABELS_MAX} are taken"));
+fn labels(faults: &mut Faults, field: &str, given: &HashMap<String, String>) -> BTreeMap<String, String> {
+    if given.len() > LABELS_MAX {
+        let count = given.len();
+        faults.add(field, "TOO_MANY", format!("has {count} entries; at most {LABELS_MAX} are taken"));
     }
-    let labels: BTreeMap<_, _> = request.labels.clone().into_iter().collect();
+    let labels: BTreeMap<_, _> = given.clone().into_iter().collect();
     for (key, value) in &labels {
         if key.is_empty() || key.chars().count() > LABEL_KEY_CHARS_MAX || key.chars().any(char::is_control) {
             let remedy =
                 format!("the key {key:?} needs 1 to {LABEL_KEY_CHARS_MAX} characters, none of them control characters");
-            faults.add("labels", "LABEL_INVALID", remedy);
+            faults.add(field, "LABEL_INVALID", remedy);
         } else if value.chars().count() > LABEL_VALUE_CHARS_MAX || value.chars().any(char::is_control) {
             let remedy = format!("takes at most {LABEL_VALUE_CHARS_MAX} characters, none of them control characters");
-            faults.add(format!("labels[{key}]"), "LABEL_INVALID", remedy);
+            faults.add(format!("{field}[{key}]"), "LABEL_INVALID", remedy);
         }
     }
     labels

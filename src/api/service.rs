@@ -6,22 +6,19 @@ use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 use super::{
-    Caller, convert,
+    Caller, convert, list,
     meters::{self, Watching},
     request,
     resume::ResumeToken,
     status::{self, Violation},
     v1::{self, task_runner_server::TaskRunner},
     watch::{self, Plan, Start, WatchStream},
+    watch_jobs::{self, WatchJobsStream},
 };
 use crate::{
     job::TaskId,
     runner::{CallError, Reported, Runner},
 };
-
-/// What tonic sends to a watcher of many jobs.
-type WatchJobsStream =
-    std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::WatchJobsResponse, Status>> + Send>>;
 
 /// The service as callers see it.
 pub(super) struct Service {
@@ -119,17 +116,30 @@ impl TaskRunner for Service {
         )))
     }
 
-    async fn list_jobs(
-        &self,
-        _request: Request<v1::ListJobsRequest>,
-    ) -> Result<Response<v1::ListJobsResponse>, Status> {
-        Err(status::not_built())
+    async fn list_jobs(&self, request: Request<v1::ListJobsRequest>) -> Result<Response<v1::ListJobsResponse>, Status> {
+        let request = request.into_inner();
+        let invalid = |violations: Vec<Violation>| status::invalid(&violations);
+        let listing = request::lists::listing(&request).map_err(invalid)?;
+        let ledger = self.runner.ledger();
+        let page = list::page(listing, &request.page_token, &**ledger).map_err(invalid)?;
+        let page = page.read(&**ledger).await;
+        page.map(Response::new).map_err(|error| status::call(&CallError::Ledger(error)))
     }
 
     type WatchJobsStream = WatchJobsStream;
 
-    async fn watch_jobs(&self, _request: Request<v1::WatchJobsRequest>) -> Result<Response<WatchJobsStream>, Status> {
-        Err(status::not_built())
+    async fn watch_jobs(&self, request: Request<v1::WatchJobsRequest>) -> Result<Response<WatchJobsStream>, Status> {
+        let request = request.into_inner();
+        let invalid = |violations: Vec<Violation>| status::invalid(&violations);
+        let watched = request::lists::many_watched(&request).map_err(invalid)?;
+        let ledger = self.runner.ledger().id();
+        let start = watch_jobs::start(&request.resume_token, &watched, ledger).map_err(invalid)?;
+        let permit = Arc::clone(&self.watchers).try_acquire_owned();
+        let permit = permit.map_err(|_| status::watcher_limit(self.watchers_max))?;
+        if self.runner.leaving().is_cancelled() {
+            return Err(status::call(&CallError::Draining));
+        }
+        Ok(Response::new(watch_jobs::stream(&self.runner, watched, start, Watching::new(permit, "jobs"))))
     }
 
     async fn get_runner(

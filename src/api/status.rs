@@ -140,10 +140,6 @@ fn ledger(message: String) -> Status {
     status(Code::Unavailable, "LEDGER_UNAVAILABLE", message, details)
 }
 
-pub(super) fn not_built() -> Status {
-    status(Code::Unimplemented, "NOT_BUILT", "not built", ErrorDetails::new())
-}
-
 /// For a caller of the service's own calls who showed no token at all.
 pub(super) fn token_missing() -> Status {
     edge(Code::Unauthenticated, "TOKEN_MISSING", TOKEN_MISSING)

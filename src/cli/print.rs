@@ -15,7 +15,7 @@ use crate::api::{
 };
 
 /// Widest status ("CANCELLED") and reason ("NAVIGATION_TIMEOUT"), so that columns stand.
-const STATUS_WIDTH: usize = 9;
+pub(super) const STATUS_WIDTH: usize = 9;
 const REASON_WIDTH: usize = 18;
 
 /// Prints to standard output.
@@ -42,10 +42,15 @@ impl Printer {
             Self::Lines => lines(),
             Self::Json => json::message(name, message),
         };
-        let mut out = io::stdout().lock();
-        writeln!(out, "{text}")?;
-        Ok(out.flush()?)
+        print_line(&text)
     }
+}
+
+/// One line, at once.
+pub(super) fn print_line(text: &str) -> Result<(), Problem> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
 }
 
 /// One change: when, what, why, and in words.
@@ -94,6 +99,11 @@ pub(super) fn job_lines(job: &Job, sample: Option<&Sample>) -> String {
         lines.add("profile", &browser.profile);
     }
     lines.add("process", process(job));
+    if let Some(tree) = sample.and_then(|sample| sample.process_info.as_ref()) {
+        lines.add("cpu", tree.cpu_percent.map(|percent| format!("{percent:.1} %")).unwrap_or_default());
+        let processes = if tree.process_count == 1 { "process" } else { "processes" };
+        lines.add("memory", format!("{:.1} MiB in {} {processes}", tree.memory_mb, tree.process_count));
+    }
     for (name, at) in [
         ("created", &job.created_at),
         ("started", &job.started_at),
@@ -138,9 +148,17 @@ impl Lines {
 
 /// The time of day here, to the millisecond.
 fn clock(at: Option<&prost_types::Timestamp>) -> String {
-    at.and_then(|at| Timestamp::new(at.seconds, at.nanos).ok())
-        .map(|at| at.to_zoned_datetime(TimeZone::system()).strftime("%H:%M:%S%.3f").to_string())
-        .unwrap_or_else(|| "--:--:--.---".to_owned())
+    here(at, "%H:%M:%S%.3f").unwrap_or_else(|| "--:--:--.---".to_owned())
+}
+
+/// The day here, and the time of day to the second.
+pub(super) fn day_and_clock(at: Option<&prost_types::Timestamp>) -> String {
+    here(at, "%m-%d %H:%M:%S").unwrap_or_else(|| "-- --:--:--".to_owned())
+}
+
+fn here(at: Option<&prost_types::Timestamp>, form: &str) -> Option<String> {
+    let at = at.and_then(|at| Timestamp::new(at.seconds, at.nanos).ok())?;
+    Some(at.to_zoned_datetime(TimeZone::system()).strftime(form).to_string())
 }
 
 /// Text from a page without what could move a terminal's cursor or fake a line.
@@ -151,7 +169,7 @@ pub(super) fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::v1::{CallbackReport, job::Status};
+    use crate::api::v1::{CallbackReport, ProcessInfo, job::Status};
 
     fn job() -> Job {
         Job {
@@ -171,5 +189,19 @@ mod tests {
         assert!(!line.contains(['\n', '\u{1b}']), "{line}");
         assert!(line.ends_with(r#"DONE       CALLBACK            all��[2Jwell  {"n":1}"#), "{line}");
         assert_eq!(&line[8..12], ".025");
+    }
+
+    #[test]
+    fn a_reading_of_the_processes_has_its_lines_and_what_was_not_measured_has_none() {
+        let mut sample = Sample {
+            process_info: Some(ProcessInfo { memory_mb: 381.25, process_count: 9, ..ProcessInfo::default() }),
+            ..Sample::default()
+        };
+        let first = job_lines(&job(), Some(&sample));
+        assert!(first.contains("\nmemory    381.2 MiB in 9 processes\n") && !first.contains("cpu"), "{first}");
+        sample.process_info.as_mut().unwrap().cpu_percent = Some(104.25);
+        let second = job_lines(&job(), Some(&sample));
+        assert!(second.contains("\ncpu       104.2 %\n"), "{second}");
+        assert!(!job_lines(&job(), None).contains("memory"));
     }
 }

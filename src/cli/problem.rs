@@ -59,6 +59,7 @@ impl Problem {
                 address.port()
             )),
             StartError::NotLoopback(_)
+            | StartError::LegacyNotLoopback(_)
             | StartError::Tls(_)
             | StartError::Host(_)
             | StartError::Webhook(_)

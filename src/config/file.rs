@@ -148,7 +148,7 @@ mod tests {
         }
         let told = told("\n\npotatoes = 1\n");
         assert!(
-            told.starts_with("/etc/c.toml:3: unknown setting \"potatoes\"; there are: listen, state_dir,"),
+            told.starts_with("/etc/c.toml:3: unknown setting \"potatoes\"; there are: listen, tls_cert,"),
             "{told}"
         );
     }

@@ -47,6 +47,13 @@ impl WallTime {
         let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         Self { micros: self.micros.saturating_add(micros) }
     }
+
+    /// This time less a span; 1970 when it would lie before.
+    #[must_use]
+    pub fn saturating_sub(self, span: Duration) -> Self {
+        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        Self { micros: self.micros.saturating_sub(micros) }
+    }
 }
 
 impl From<SystemTime> for WallTime {

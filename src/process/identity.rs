@@ -4,14 +4,14 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
-use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::clock;
+use super::stat::Stat;
 
 /// A process of this machine, named so that a reused pid cannot pass for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
     /// The boot in which the process lives.
     pub boot_id: String,
@@ -24,14 +24,14 @@ pub struct Identity {
 impl Identity {
     /// The identity of the process with this pid now, or why it cannot be read.
     pub fn of(pid: u32, boot_id: &str) -> io::Result<Identity> {
-        let start_ticks = start_ticks(pid)?;
+        let start_ticks = Stat::of(pid)?.start_ticks;
         Ok(Identity { boot_id: boot_id.to_owned(), pid, start_ticks })
     }
 
     /// Whether the named process still exists (a zombie does): same boot, same pid, same start time.
     #[must_use]
     pub fn is_same(&self) -> bool {
-        self.boot_id == clock::boot_id() && start_ticks(self.pid).is_ok_and(|ticks| ticks == self.start_ticks)
+        self.boot_id == clock::boot_id() && Stat::of(self.pid).is_ok_and(|stat| stat.start_ticks == self.start_ticks)
     }
 }
 
@@ -108,32 +108,9 @@ pub(super) fn pid_of(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw)
 }
 
-/// Field 22 of /proc/PID/stat. The name in field 2 may hold spaces and parentheses, so fields count from its last ')'.
-fn start_ticks(pid: u32) -> io::Result<u64> {
-    let path = format!("/proc/{pid}/stat");
-    let file = rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    // One read gives the whole line, which is shorter than this.
-    let mut stat = [0; 1024];
-    let length = rustix::io::read(&file, &mut stat)?;
-    parse_start_ticks(&String::from_utf8_lossy(&stat[..length]))
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat has no start time")))
-}
-
-fn parse_start_ticks(stat: &str) -> Option<u64> {
-    // After the name come field 3 and on, so field 22 is the 20th word.
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_full_of_parentheses_does_not_shift_the_start_time() {
-        let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 9 9";
-        assert_eq!(parse_start_ticks(stat), Some(4242));
-        assert_eq!(parse_start_ticks("7 (a) S 1 2"), None);
-    }
 
     #[test]
     fn this_process_is_itself_and_another_start_time_is_not() {

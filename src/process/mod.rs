@@ -15,18 +15,22 @@
 mod birth;
 mod cgroup;
 mod clock;
+mod cpu;
 pub mod exit_file;
 mod frame;
 mod identity;
 mod launch;
 mod launcher;
 mod machine;
+mod memory;
 mod message;
 mod place;
 mod raw;
 mod relay;
 mod shim;
+mod stat;
 mod sweep;
+mod tree;
 
 pub use cgroup::is_writable as cgroup_is_writable;
 pub use clock::{boot_id, boot_now_ns};
@@ -41,3 +45,4 @@ pub use message::{
 pub use place::{Place, PlaceError, RunDirs};
 pub use relay::{RelayError, Shim};
 pub use sweep::sweep;
+pub use tree::{ProcessListError, TreeReading, TreeRoot, Trees};

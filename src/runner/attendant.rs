@@ -110,6 +110,7 @@ impl Attendant {
 
     pub(super) fn take_up(&mut self, shim: Shim) {
         self.launched = true;
+        self.attended.live.lives_below(shim.hello().shim.clone());
         self.shim = Some(shim);
     }
 
@@ -241,7 +242,9 @@ impl Attendant {
         };
         self.exit_step = stop_step(exited.stopped_by);
         let tree = exited.empty.then(|| tree_end(self.exit_step, exited.killed));
-        let fact = Fact::Exited { status, output_tail: exited.output_tail, tree };
+        // A browser may print the URL that it was told, and that may hold the token.
+        let output_tail = exited.output_tail.replace(&self.host.key.callback_token(self.id()), "[token]");
+        let fact = Fact::Exited { status, output_tail, tree };
         self.record_numbered(number, 0, fact).await;
     }
 

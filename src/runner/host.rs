@@ -9,7 +9,7 @@ use std::{
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{admission::Admission, live::LiveJobs, recorder::Recorder, token::StateKey};
+use super::{admission::Admission, live::LiveJobs, recorder::Recorder, sampler::Sampler, token::StateKey};
 use crate::{
     browser::{Browser, command::DEV_SHM_BYTES_MIN},
     job::{BootTime, Now, WallTime},
@@ -62,6 +62,7 @@ pub struct Host {
     pub(super) environment: Vec<(String, String)>,
     pub(super) admission: Arc<Admission>,
     pub(super) live: Arc<LiveJobs>,
+    pub(super) sampler: Arc<Sampler>,
     /// Fires when the service is about to leave; every task of the host side ends on it.
     pub(super) leaving: CancellationToken,
     pub(super) tasks: TaskTracker,
@@ -90,6 +91,7 @@ impl Host {
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
             live: Arc::default(),
+            sampler: Arc::default(),
             leaving: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })

@@ -10,10 +10,14 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Cancellation, PageReport, Reported, Sample, admission::QueuePlace};
+use super::{
+    Cancellation, PageReport, ProcessReading, Reported, Sample, admission::QueuePlace, host::boot_now,
+    sampler::FRESH_MAX,
+};
 use crate::{
-    job::{Job, Refusal, TaskId},
+    job::{BootTime, Job, Refusal, TaskId},
     ledger::JobLog,
+    process::{Identity, TreeRoot},
 };
 
 /// How many asks may wait for an attendant: a page that reports in a loop then waits for its answers.
@@ -43,6 +47,10 @@ pub(super) struct Live {
     /// Counts the readings of all jobs.
     bell: watch::Sender<u64>,
     place: OnceLock<QueuePlace>,
+    /// What all its processes live below.
+    shim: OnceLock<Identity>,
+    /// When the latest look at its processes began, in nanoseconds since boot; 0 for never.
+    looked_at_ns: AtomicU64,
 }
 
 impl Live {
@@ -55,9 +63,15 @@ impl Live {
         self.sample.subscribe()
     }
 
-    /// The queue is asked when somebody looks, so that a moving queue costs nothing.
+    /// The queue is asked when somebody looks, so that a moving queue costs nothing. A reading of processes that are
+    /// gone, or an old one, says nothing of now.
     pub(super) fn complete(&self, sample: Sample) -> Sample {
-        Sample { queue_position: self.place.get().and_then(QueuePlace::position), ..sample }
+        let speaks_of_now = |reading: &ProcessReading| boot_now().saturating_since(reading.at.boot) <= FRESH_MAX;
+        Sample {
+            queue_position: self.place.get().and_then(QueuePlace::position),
+            process: sample.process.filter(|reading| self.log.latest().is_process_alive() && speaks_of_now(reading)),
+            ..sample
+        }
     }
 
     /// Replaces the reading, and wakes watchers if it is another one.
@@ -73,6 +87,27 @@ impl Live {
                 self.sampled.store(*number, Ordering::Relaxed);
             });
         }
+    }
+
+    /// What its processes are known by; none while there are none.
+    pub(super) fn tree(&self) -> Option<TreeRoot> {
+        let job = self.log.latest();
+        let process = job.process.as_ref().filter(|_| job.is_process_alive())?;
+        Some(TreeRoot { shim: self.shim.get()?.clone(), pid: process.pid, start_ticks: process.start_ticks })
+    }
+
+    pub(super) fn lives_below(&self, shim: Identity) {
+        drop(self.shim.set(shim));
+    }
+
+    /// When the latest look at its processes began; it may be under way.
+    pub(super) fn looked_at(&self) -> Option<BootTime> {
+        let nanos = self.looked_at_ns.load(Ordering::Relaxed);
+        (nanos > 0).then(|| BootTime::from_nanos(nanos))
+    }
+
+    pub(super) fn is_looked_at(&self, at: BootTime) {
+        self.looked_at_ns.store(at.nanos(), Ordering::Relaxed);
     }
 
     pub(super) fn queues_at(&self, place: QueuePlace) {
@@ -105,6 +140,8 @@ impl LiveJobs {
             sampled: AtomicU64::default(),
             bell: self.bell.clone(),
             place: OnceLock::new(),
+            shim: OnceLock::new(),
+            looked_at_ns: AtomicU64::default(),
         });
         self.lock().insert(live.log.id(), Arc::clone(&live));
         self.attendants.send_modify(|count| *count += 1);

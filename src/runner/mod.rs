@@ -28,6 +28,7 @@ mod order;
 mod reconcile;
 mod recorder;
 mod retention;
+mod sampler;
 mod token;
 
 use std::{sync::Arc, time::Duration};
@@ -39,11 +40,13 @@ pub use token::{Purpose, StateKey};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    job::{Job, Refusal, ReportStatus, TaskId},
+    job::{Job, Now, Refusal, ReportStatus, TaskId},
     ledger::{Fault, JobLog, Ledger, ReadError},
+    process::TreeReading,
 };
 use live::{Ask, Live, LiveJobs, Reply};
 use recorder::Recorded;
+use sampler::Watching;
 
 /// A handle on the host side. Cheap to clone.
 #[derive(Clone)]
@@ -166,7 +169,7 @@ pub struct Cancellation {
 }
 
 /// A reading that is not a change: the latest only.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
     /// 1 for the next one; none when it does not queue.
     pub queue_position: Option<u32>,
@@ -178,6 +181,17 @@ pub struct Sample {
     pub page_title: String,
     /// Where the page is now.
     pub page_url: String,
+    /// The browser's processes; none when they are gone, and before anybody looked at them.
+    pub process: Option<ProcessReading>,
+}
+
+/// A reading of a browser's process tree.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProcessReading {
+    /// What was read.
+    pub tree: TreeReading,
+    /// When.
+    pub at: Now,
 }
 
 /// What a watcher needs.
@@ -190,10 +204,10 @@ pub struct Watched {
     pub leaving: CancellationToken,
 }
 
-/// The readings of one live job.
-#[derive(Clone)]
+/// The readings of one live job; while this is held, its processes are looked at each second.
 pub struct Samples {
     live: Arc<Live>,
+    _watching: Watching,
     latest: tokio::sync::watch::Receiver<Sample>,
 }
 
@@ -213,9 +227,10 @@ impl Samples {
     }
 }
 
-/// The readings of every live job.
+/// The readings of every live job; while this is held, their processes are looked at each second.
 pub struct AllSamples {
     jobs: Arc<LiveJobs>,
+    _watching: Watching,
     bell: tokio::sync::watch::Receiver<u64>,
     seen: u64,
 }
@@ -250,16 +265,21 @@ impl Runner {
     pub async fn start(parts: HostParts) -> Result<Self, ReadError> {
         let runner = Self { host: Host::new(parts) };
         runner.reconcile().await?;
-        runner.host.tasks.spawn(retention::keep(Arc::clone(&runner.host)));
+        let host = &runner.host;
+        host.tasks.spawn(retention::keep(Arc::clone(host)));
+        host.tasks.spawn(Arc::clone(&host.sampler).run(Arc::clone(&host.live), host.leaving.clone()));
         Ok(runner)
     }
 
-    /// The job as it stands, with its latest reading.
+    /// The job as it stands, with its latest reading; waits a moment for one of its processes that is not old.
     ///
     /// # Errors
     /// When it is unknown or cannot be read.
     pub async fn status(&self, id: TaskId) -> Result<(Arc<Job>, Option<Sample>), CallError> {
         if let Some(live) = self.host.live.get(id) {
+            if live.tree().is_some() {
+                self.host.sampler.look(&live).await;
+            }
             return Ok((live.log.latest(), Some(live.sample())));
         }
         let job = self.host.ledger.latest(id).await?.ok_or(CallError::Unknown(id))?;
@@ -273,8 +293,9 @@ impl Runner {
     pub async fn watch(&self, id: TaskId) -> Result<Watched, CallError> {
         let leaving = self.host.leaving.clone();
         if let Some(live) = self.host.live.get(id) {
-            let samples = Some(Samples { latest: live.samples(), live: Arc::clone(&live) });
-            return Ok(Watched { log: Arc::clone(&live.log), samples, leaving });
+            let samples =
+                Samples { latest: live.samples(), live: Arc::clone(&live), _watching: self.host.sampler.watching() };
+            return Ok(Watched { log: Arc::clone(&live.log), samples: Some(samples), leaving });
         }
         let log = self.host.ledger.open(id).await?.ok_or(CallError::Unknown(id))?;
         Ok(Watched { log, samples: None, leaving })
@@ -283,7 +304,12 @@ impl Runner {
     /// The readings of every live job.
     #[must_use]
     pub fn all_samples(&self) -> AllSamples {
-        AllSamples { jobs: Arc::clone(&self.host.live), bell: self.host.live.bell(), seen: 0 }
+        AllSamples {
+            jobs: Arc::clone(&self.host.live),
+            _watching: self.host.sampler.watching(),
+            bell: self.host.live.bell(),
+            seen: 0,
+        }
     }
 
     /// Fires when the service is about to leave.

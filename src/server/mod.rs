@@ -30,8 +30,8 @@ use crate::{
     runner::{HostParts, Runner, StateKey},
     telemetry,
     web::{
-        self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Secret, SecretError, Sessions, Tls, TlsError,
-        Webhook, WebhookError,
+        self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Secret, SecretError, Sessions, SiteParts, Tls,
+        TlsError, Webhook, WebhookError,
     },
 };
 use accept::Door;
@@ -45,6 +45,11 @@ pub enum StartError {
         "listen address {0} is not a loopback address; others could read along and start browsers here, so give --tls-cert and --tls-key with it, or 127.0.0.1 or [::1]"
     )]
     NotLoopback(SocketAddr),
+    /// Others than this machine could use routes that need no token.
+    #[error(
+        "--legacy-rest serves routes without a token, so it needs a loopback address, and {0} is none; give 127.0.0.1 or [::1], or leave it out"
+    )]
+    LegacyNotLoopback(SocketAddr),
     /// The certificate or its key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -103,6 +108,9 @@ pub struct Server {
 /// # Errors
 /// Says what stands in the way; nothing is left running then.
 pub async fn start(settings: Settings) -> Result<Server, StartError> {
+    if settings.legacy_rest && !settings.listen.ip().is_loopback() {
+        return Err(StartError::LegacyNotLoopback(settings.listen));
+    }
     let tls = tls(&settings)?;
     if !settings.listen.ip().is_loopback() && tls.is_none() {
         return Err(StartError::NotLoopback(settings.listen));
@@ -153,10 +161,12 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
     let (shutdown, cut) = (CancellationToken::new(), CancellationToken::new());
     let sessions = Arc::new(Sessions::new(key.clone(), SystemTime::now().into()));
     let mut calls = api::calls(runner.clone(), settings.watchers_max).await;
-    calls.router = web::site(calls.router, Arc::clone(&sessions), &runner);
+    let legacy = settings.legacy_rest;
+    let site = SiteParts { runner: runner.clone(), sessions: Arc::clone(&sessions), legacy };
+    calls.router = web::site(calls.router, site);
     let endpoint = endpoint(address, &hosts, tls.as_ref());
     let door = Door { listener, tls: tls.as_ref().map(Tls::acceptor), cut: cut.clone() };
-    let guard = GuardParts { address, hosts, tls: tls.is_some(), token: token.clone(), sessions, legacy: false };
+    let guard = GuardParts { address, hosts, tls: tls.is_some(), token: token.clone(), sessions, legacy };
     let serving = tokio::spawn(serving(
         Serve { incoming: door.connections(), calls, shutdown: shutdown.clone().cancelled_owned() },
         GuardLayer::new(Guard::new(guard)),

@@ -2,7 +2,7 @@
 //
 // The path of the last argument names the behaviour; without one, or with an unknown one, it exits with 64.
 //   /exit/N  /signal/N  /sleep  /ignore-term  /stop-self  /flood  /stderr?text=T
-//   /life?file=F&ms=N&code=C  /double-fork?file=F  /dump?file=F  /late-write?file=F
+//   /life?file=F&ms=N&code=C  /double-fork?file=F  /dump?file=F  /late-write?file=F  /burn  /share?mb=M&n=N
 //   with descriptors 3 and 4 open: /pipe-echo  /pipe-flood?n=N&size=S  /pipe-last-word?text=T  /pipe-ignore
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -127,6 +128,31 @@ static void double_fork(const char *file) {
   sleep_on();
 }
 
+// Does nothing, while a grandchild in a session of its own, whose parent is gone, keeps a processor busy.
+static void burn(void) {
+  if (fork() == 0) {
+    setsid();
+    if (fork() != 0) _exit(0);
+    for (volatile unsigned long turn = 0;; turn++) {
+    }
+  }
+  wait(NULL);
+  sleep_on();
+}
+
+// Fills so many MiB of memory and shares them with so many children, none of which writes to them.
+static void share(long mb, long children) {
+  // Kept where the compiler must believe that somebody reads it.
+  static char *volatile memory;
+  size_t length = (size_t)mb << 20;
+  memory = malloc(length);
+  if (memory == NULL) _exit(67);
+  memset(memory, 's', length);
+  for (long child = 0; child < children; child++)
+    if (fork() == 0) sleep_on();
+  sleep_on();
+}
+
 static void echo(void) {
   static char buffer[1 << 16];
   ssize_t length;
@@ -181,6 +207,11 @@ int main(int argc, char **argv) {
     _exit(1);
   }
   if (IS("/double-fork")) double_fork(query(url, "file"));
+  if (IS("/burn")) burn();
+  if (IS("/share")) {
+    long mb = atol(query(url, "mb"));
+    share(mb, atol(query(url, "n")));
+  }
   if (IS("/dump")) dump(query(url, "file"), argv);
   if (IS("/late-write")) {
     const char *file = query(url, "file");

@@ -1,0 +1,303 @@
+//! Looks at the process trees of all live jobs in one pass: once a second while somebody watches, when somebody asks
+//! for a job's status and the latest look is old, and never else.
+//!
+//! The cost is one pass per look, however many jobs are looked at and however many look.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    ProcessReading,
+    host::{boot_now, now},
+    live::{Live, LiveJobs},
+};
+use crate::{
+    job::{BootTime, Now},
+    process::{ProcessListError, TreeReading, TreeRoot, Trees},
+};
+
+/// Between two looks while somebody watches: a person reads no faster.
+const TICK: Duration = Duration::from_secs(1);
+/// How long a reading speaks of now: two ticks, so that one that is late leaves no gap.
+pub(super) const FRESH_MAX: Duration = Duration::from_secs(2);
+/// How long a call waits for a look: many times what one takes, and still at once to a person.
+const WAIT_MAX: Duration = Duration::from_millis(250);
+
+/// Where looks are asked for, and told of.
+#[derive(Debug, Default)]
+pub(super) struct Sampler {
+    asks: watch::Sender<Asks>,
+    /// When the latest look that is over began.
+    done: watch::Sender<Option<BootTime>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Asks {
+    /// How many watch.
+    watchers: usize,
+    /// A look that began before this is too old for somebody.
+    wanted: Option<BootTime>,
+}
+
+/// Somebody watches for as long as this is held.
+#[derive(Debug)]
+pub(super) struct Watching {
+    sampler: Arc<Sampler>,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.sampler.asks.send_modify(|asks| asks.watchers -= 1);
+    }
+}
+
+impl Sampler {
+    /// Has every live job looked at each second until the answer is dropped.
+    pub(super) fn watching(self: &Arc<Self>) -> Watching {
+        self.asks.send_modify(|asks| asks.watchers += 1);
+        Watching { sampler: Arc::clone(self) }
+    }
+
+    /// Returns when this job has a reading that speaks of now, or when that takes too long.
+    pub(super) async fn look(&self, live: &Live) {
+        let at = boot_now();
+        // A look that includes the job and may still be under way serves all who come meanwhile.
+        let recent = live.looked_at().filter(|looked| at.saturating_since(*looked) <= FRESH_MAX);
+        if recent.is_none() {
+            self.asks.send_modify(|asks| asks.wanted = asks.wanted.max(Some(at)));
+        }
+        let since = recent.unwrap_or(at);
+        let mut done = self.done.subscribe();
+        if tokio::time::timeout(WAIT_MAX, done.wait_for(|done| *done >= Some(since))).await.is_err() {
+            tracing::debug!(task_id = %live.log.id(), "the process trees were not read in time");
+        }
+    }
+
+    /// Looks when it is time to, until the service leaves.
+    pub(super) async fn run(self: Arc<Self>, jobs: Arc<LiveJobs>, leaving: CancellationToken) {
+        let mut asks = self.asks.subscribe();
+        let mut trees = None;
+        let mut begun = None;
+        let mut next_tick = Instant::now();
+        loop {
+            tokio::select! {
+                () = due(&mut asks, begun, next_tick) => {}
+                () = leaving.cancelled() => return,
+            }
+            let began = Instant::now();
+            let at = now();
+            begun = Some(at.boot);
+            trees = look(&jobs, trees, at).await;
+            self.done.send_replace(begun);
+            // A machine so busy that a look is slow gets pauses as long as the looks.
+            next_tick = began + TICK.max(began.elapsed() * 2);
+        }
+    }
+}
+
+/// Waits until somebody wants a look that has not begun, or until the next tick while somebody watches.
+async fn due(asks: &mut watch::Receiver<Asks>, begun: Option<BootTime>, next_tick: Instant) {
+    loop {
+        let Asks { watchers, wanted } = *asks.borrow_and_update();
+        if wanted > begun {
+            return;
+        }
+        let tick = async {
+            if watchers == 0 {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep_until(next_tick.into()).await;
+        };
+        tokio::select! {
+            // The sender lives in the sampler that waits here.
+            _ = asks.changed() => {}
+            () = tick => return,
+        }
+    }
+}
+
+/// One look at every job that has processes.
+async fn look(jobs: &LiveJobs, trees: Option<Trees>, at: Now) -> Option<Trees> {
+    let looked: Vec<(Arc<Live>, TreeRoot)> =
+        jobs.all().into_iter().filter_map(|live| live.tree().map(|root| (live, root))).collect();
+    for (live, _) in &looked {
+        live.is_looked_at(at.boot);
+    }
+    if looked.is_empty() {
+        return trees;
+    }
+    let roots: Vec<TreeRoot> = looked.iter().map(|(_, root)| root.clone()).collect();
+    // The list of all processes takes some milliseconds, too long for a thread that serves others.
+    let read = tokio::task::spawn_blocking(move || read(trees, &roots)).await;
+    let (trees, readings) = match read {
+        Ok(Ok(read)) => read,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the process trees cannot be read");
+            return None;
+        }
+        Err(error) => {
+            tracing::error!(%error, "reading the process trees failed");
+            return None;
+        }
+    };
+    for ((live, _), reading) in looked.iter().zip(readings) {
+        live.resample(|sample| sample.process = reading.map(|tree| ProcessReading { tree, at }));
+    }
+    Some(trees)
+}
+
+/// Takes the trees and gives them back, since it runs in a thread of its own.
+fn read(trees: Option<Trees>, roots: &[TreeRoot]) -> Result<(Trees, Vec<Option<TreeReading>>), ProcessListError> {
+    let mut trees = trees.map_or_else(Trees::new, Ok)?;
+    let began = Instant::now();
+    let readings = trees.read(roots, began);
+    let processes: u32 = readings.iter().flatten().map(|tree| tree.process_count).sum();
+    tracing::debug!(jobs = roots.len(), processes, took = ?began.elapsed(), "read the process trees");
+    Ok((trees, readings))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        job::{
+            Accepted, AfterFinish, Applied, Completion, Event, EventId, ExitStatus, Fact, Job, Process, Profile, Spec,
+            TaskId, TaskUrl, Tier, Timeouts,
+        },
+        ledger::{Append, Appended, EmbeddedLedger, JobLog, Ledger},
+        process::{Identity, boot_id},
+        runner::live::Attended,
+    };
+
+    /// A job of this process, which no service attends.
+    struct Kept {
+        ledger: EmbeddedLedger,
+        log: Arc<JobLog>,
+        attended: Attended,
+        jobs: Arc<LiveJobs>,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Kept {
+        async fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let ledger = EmbeddedLedger::open(&dir.path().join("ledger")).unwrap();
+            let id = TaskId::new(Uuid::now_v7());
+            let job = Job::accept(Accepted { id, spec: spec(), host: String::new(), boot_id: boot_id() }, now());
+            let log = append(&ledger, job, 0).await;
+            let jobs = Arc::new(LiveJobs::default());
+            Self { attended: jobs.attend(Arc::clone(&log)), ledger, log, jobs, _dir: dir }
+        }
+
+        async fn becomes(&self, fact: Fact) {
+            let (job, event) = (self.log.latest(), Event { id: EventId::new(Uuid::now_v7()), fact });
+            let Applied::Changed(changed) = job.apply(&event, now()) else { panic!("{event:?} on {job:?}") };
+            append(&self.ledger, changed, job.revision).await;
+        }
+
+        fn live(&self) -> &Live {
+            &self.attended.live
+        }
+    }
+
+    async fn append(ledger: &EmbeddedLedger, job: Job, expected_revision: u64) -> Arc<JobLog> {
+        let (job, event_id) = (Arc::new(job), EventId::new(Uuid::now_v7()));
+        match ledger.append(Append { job, event_id, expected_revision, request_key: None }).await {
+            Appended::Committed(log) => log,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn spec() -> Spec {
+        Spec {
+            url: TaskUrl::parse("https://example.org/").unwrap(),
+            browser: String::new(),
+            tier: Tier::ExitOnly,
+            headless: true,
+            profile: Profile::Ephemeral,
+            completion: Completion::Any,
+            fail_on_http_error: false,
+            callback_delivery: crate::job::CallbackDelivery::Binding,
+            callback_origins: Vec::new(),
+            timeouts: Timeouts { queue: None, launch: None, navigation: None, run: None, idle: None },
+            grace: Duration::ZERO,
+            after_finish: AfterFinish::Close,
+            retention: Duration::ZERO,
+            labels: std::collections::BTreeMap::new(),
+        }
+    }
+
+    fn launched() -> Fact {
+        Fact::Launched(Process { pid: 7, start_ticks: 70, dequeued_at: boot_now(), up_at: boot_now() })
+    }
+
+    fn reading(at: Now) -> ProcessReading {
+        let name = String::new();
+        let tree = TreeReading { pid: 7, name, status: "idle", cpu_percent: None, memory_bytes: 0, process_count: 1 };
+        ProcessReading { tree, at }
+    }
+
+    #[tokio::test]
+    async fn there_is_a_tree_from_the_launch_to_the_exit_and_no_reading_beyond() {
+        let kept = Kept::new().await;
+        let live = kept.live();
+        let shim = Identity { boot_id: boot_id(), pid: 6, start_ticks: 60 };
+        live.lives_below(shim.clone());
+        assert_eq!(live.tree(), None);
+        kept.becomes(launched()).await;
+        assert_eq!(live.tree(), Some(TreeRoot { shim, pid: 7, start_ticks: 70 }));
+        live.resample(|sample| sample.process = Some(reading(now())));
+        assert!(live.sample().process.is_some());
+        kept.becomes(Fact::Exited { status: ExitStatus::Code(0), output_tail: String::new(), tree: None }).await;
+        assert_eq!((live.tree(), live.sample().process), (None, None));
+    }
+
+    #[tokio::test]
+    async fn an_old_reading_is_not_told() {
+        let kept = Kept::new().await;
+        kept.becomes(launched()).await;
+        let ago = |span: Duration| {
+            let boot = boot_now().nanos() - u64::try_from(span.as_nanos()).unwrap();
+            Now { boot: BootTime::from_nanos(boot), ..now() }
+        };
+        for (age, told) in [(FRESH_MAX / 2, true), (FRESH_MAX + TICK, false)] {
+            kept.live().resample(|sample| sample.process = Some(reading(ago(age))));
+            assert_eq!(kept.live().sample().process.is_some(), told, "after {age:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_does_not_wait_for_a_look_that_does_not_come() {
+        let kept = Kept::new().await;
+        let began = Instant::now();
+        Sampler::default().look(kept.live()).await;
+        assert!(began.elapsed() >= WAIT_MAX && began.elapsed() < WAIT_MAX * 10, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_look_that_includes_the_job_serves_whoever_comes_while_it_is_fresh() {
+        let kept = Kept::new().await;
+        let sampler = Arc::new(Sampler::default());
+        let leaving = CancellationToken::new();
+        let running = tokio::spawn(Arc::clone(&sampler).run(Arc::clone(&kept.jobs), leaving.clone()));
+        sampler.look(kept.live()).await;
+        let first = *sampler.done.borrow();
+        assert!(first.is_some());
+        // Without processes it was not part of that look, so it needs another.
+        sampler.look(kept.live()).await;
+        let second = *sampler.done.borrow();
+        assert!(second > first);
+        kept.live().is_looked_at(second.unwrap());
+        sampler.look(kept.live()).await;
+        assert_eq!(*sampler.done.borrow(), second);
+        leaving.cancel();
+        running.await.unwrap();
+    }
+}
