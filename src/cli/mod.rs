@@ -81,12 +81,12 @@ impl Cli {
     pub fn configure(&mut self) -> Result<Logging, Problem> {
         match &mut self.verb {
             Verb::Serve(verb) => verb.configure(),
-            Verb::Run(_)
+            Verb::Doctor(_)
+            | Verb::Run(_)
             | Verb::Watch(_)
             | Verb::List(_)
             | Verb::Status(_)
             | Verb::Cancel(_)
-            | Verb::Doctor(_)
             | Verb::Token(_) => Ok(Logging::of_a_call()),
         }
     }

@@ -75,10 +75,11 @@ struct Receiver {
 impl Receiver {
     /// Answers with these, then with 204.
     fn start(answers: &[Answer]) -> Self {
+        let answers = answers.to_vec();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, posted) = mpsc::channel();
-        let mut answers = answers.to_vec().into_iter();
+        let mut answers = answers.into_iter();
         let thread = thread::spawn(move || {
             let mut held = Vec::new();
             for stream in listener.incoming() {
