@@ -224,7 +224,6 @@ mod tests {
             profile: Profile::Ephemeral,
             completion: Completion::Any,
             fail_on_http_error: false,
-            callback_delivery: crate::job::CallbackDelivery::Binding,
             callback_origins: Vec::new(),
             callback_delivery: CallbackDelivery::Binding,
             timeouts: Timeouts { queue: None, launch: None, navigation: None, run: None, idle: None },
