@@ -88,8 +88,14 @@ test('a_token_that_is_no_longer_good_is_dropped_and_asked_for', async () => {
   fake.tokens.add('better');
   fake.cut();
   await connection(page, 'Token needed');
-  await page.getByText('no longer accepts the token').waitFor();
+  await page.getByText('does not, or no longer, accept this token').waitFor();
   await page.waitForFunction((key) => localStorage.getItem(key) === null, KEY);
+  // Given once more by hand, it is tried once more, and the page says again what came of it.
+  await page.getByLabel('Link or token').fill('good');
+  const refusals = fake.refusals;
+  await page.keyboard.press('Enter');
+  await fake.until('it is tried once more', () => fake.refusals === refusals + 1);
+  await page.getByText('does not, or no longer, accept this token').waitFor();
   await page.getByLabel('Link or token').fill('better');
   await page.keyboard.press('Enter');
   await connection(page, 'Live');
