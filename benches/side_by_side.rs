@@ -34,10 +34,16 @@ mod procfs;
 mod rate;
 #[path = "side_by_side/report.rs"]
 mod report;
+#[path = "side_by_side/row.rs"]
+mod row;
+#[path = "side_by_side/scale.rs"]
+mod scale;
 #[path = "side_by_side/side.rs"]
 mod side;
 #[path = "side_by_side/stub.rs"]
 mod stub;
+#[path = "side_by_side/tab.rs"]
+mod tab;
 
 use places::Places;
 use plan::Plan;
@@ -48,7 +54,7 @@ use stub::Stub;
 /// The first argument that makes this program the floor's server.
 const FLOOR: &str = "__floor";
 /// A run that takes longer has hung.
-const RUN_MAX: Duration = Duration::from_secs(4 * 60);
+const RUN_MAX: Duration = Duration::from_secs(6 * 60);
 
 /// Measures the service beside its floor.
 #[derive(Parser)]
@@ -71,10 +77,14 @@ struct Arguments {
 enum Part {
     /// One job at a time: submit to started, exit to push.
     Latency,
+    /// Exit to the changed row of the page in a real browser.
+    Row,
     /// Jobs per second with 64 in flight.
     Rate,
     /// Memory per watcher and job, CPU while idle.
     Footprint,
+    /// Lists, snapshots and the page with ten thousand jobs in the store.
+    Scale,
 }
 
 fn main() -> Result<()> {
@@ -91,7 +101,7 @@ fn main() -> Result<()> {
     }
     let mut parts = arguments.parts;
     if parts.is_empty() {
-        parts.extend([Part::Latency, Part::Rate, Part::Footprint]);
+        parts.extend([Part::Latency, Part::Row, Part::Rate, Part::Footprint, Part::Scale]);
     }
 
     // Made first and dropped last, whatever happens in between: it takes everything away.
@@ -131,8 +141,10 @@ async fn run(places: &Places, parts: &[Part], plan: &Plan) -> Result<Report> {
     for part in parts {
         match part {
             Part::Latency => latency::measure(places, &mut stub, plan, &mut report).await?,
+            Part::Row => row::measure(places, &mut stub, plan, &mut report).await?,
             Part::Rate => rate::measure(places, &stub, plan, &mut report).await?,
             Part::Footprint => footprint::measure(places, &stub, plan, &mut report).await?,
+            Part::Scale => scale::measure(places, &stub, plan, &mut report).await?,
         }
     }
     report.note(format!("took {:.0} s; {} at its end", began.elapsed().as_secs_f64(), machine::load()));

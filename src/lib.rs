@@ -46,7 +46,8 @@
 //! * CANCELLED and TIMED_OUT are said only when nothing of the process tree is left: the shim is a sub-reaper, and
 //!   having no child left is the proof.
 //! * No number stands in for "unknown": an exit code that nobody saw is absent, and its job is LOST.
-//! * Nothing polls. Exits, messages, changes and deadlines each wake exactly who waits for them.
+//! * Nothing polls. Exits, messages, changes and deadlines each wake exactly who waits for them. What processes take has
+//!   no event: it is read once a second for all jobs together, and only while somebody watches.
 //! * A URL never reaches a command line of a managed browser, and nothing of the service's environment or descriptors
 //!   reaches any.
 

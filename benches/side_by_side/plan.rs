@@ -10,11 +10,14 @@ pub(crate) struct Plan {
     pub(crate) ours: Kind,
     pub(crate) latency_rounds: u32,
     pub(crate) latency_jobs: u32,
+    pub(crate) row_jobs: u32,
     pub(crate) rate_rounds: u32,
     pub(crate) rate_span: Duration,
     pub(crate) running_jobs: usize,
     pub(crate) watchers: usize,
     pub(crate) idle_span: Duration,
+    pub(crate) stored_jobs: usize,
+    pub(crate) listings: u32,
 }
 
 impl Plan {
@@ -23,11 +26,14 @@ impl Plan {
         ours: Kind::Ours,
         latency_rounds: 24,
         latency_jobs: 25,
+        row_jobs: 400,
         rate_rounds: 7,
         rate_span: Duration::from_secs(2),
         running_jobs: 200,
         watchers: 1_000,
         idle_span: Duration::from_secs(20),
+        stored_jobs: 10_000,
+        listings: 500,
     };
 
     /// A few seconds: that everything still works, not how fast it is.
@@ -35,10 +41,13 @@ impl Plan {
         ours: Kind::Ours,
         latency_rounds: 2,
         latency_jobs: 10,
+        row_jobs: 20,
         rate_rounds: 2,
         rate_span: Duration::from_millis(300),
         running_jobs: 20,
         watchers: 60,
         idle_span: Duration::from_secs(1),
+        stored_jobs: 300,
+        listings: 30,
     };
 }

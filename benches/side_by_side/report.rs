@@ -48,6 +48,11 @@ impl Series {
         }
     }
 
+    /// Adds a reading to this round, if there is one.
+    pub(crate) fn extend(&mut self, value: Option<f64>) {
+        value.into_iter().for_each(|value| self.push(value));
+    }
+
     fn samples(&self) -> usize {
         self.0.iter().map(Vec::len).sum()
     }

@@ -2,15 +2,15 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Child, Stdio},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
 use comet_task_runner::api::v1::{
-    CancelJobRequest, ExecuteRequest, ExecuteResponse, WatchJobRequest, WatchJobResponse,
-    task_runner_client::TaskRunnerClient,
+    CancelJobRequest, ExecuteRequest, ExecuteResponse, ListJobsRequest, ListJobsResponse, WatchJobRequest,
+    WatchJobResponse, WatchJobsRequest, WatchJobsResponse, task_runner_client::TaskRunnerClient,
 };
 use rustix::{
     event::{PollFd, PollFlags, poll},
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Jobs that may run at once: more than any figure starts.
-const SLOTS: &str = "256";
+const SLOTS: &str = "512";
 /// How long a server may take to listen, or to leave: above the service's own drain of 10 s.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -50,6 +50,7 @@ pub(crate) struct Side {
     pub(crate) kind: Kind,
     address: String,
     token: MetadataValue<Ascii>,
+    state: PathBuf,
     child: Child,
     /// Where it and everything that it starts is accounted, if the machine allows it.
     pub(crate) cgroup: Option<Cgroup>,
@@ -91,7 +92,8 @@ impl Side {
         places.set_run_directory(&mut command);
         let mut child = command.spawn().with_context(|| format!("{} cannot be started", program.display()))?;
         let output = child.stdout.take().context("no standard output")?;
-        let mut side = Self { kind, address: String::new(), token: MetadataValue::from_static("none"), child, cgroup };
+        let token = MetadataValue::from_static("none");
+        let mut side = Self { kind, address: String::new(), token, state, child, cgroup };
 
         let mut line = String::new();
         ensure!(readable(&output), "{} did not listen within {PATIENCE:?}", program.display());
@@ -99,7 +101,7 @@ impl Side {
         let address = line.trim().strip_prefix("listening on ");
         address.with_context(|| format!("{} said {line:?}", program.display()))?.clone_into(&mut side.address);
         if kind == Kind::Ours {
-            let token = std::fs::read_to_string(state.join("token"))?;
+            let token = std::fs::read_to_string(side.state.join("token"))?;
             side.token = format!("Bearer {}", token.trim()).parse()?;
         }
         Ok(side)
@@ -108,6 +110,19 @@ impl Side {
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where it keeps what it remembers.
+    pub(crate) fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The page's address, with a code that lets one browser in.
+    pub(crate) fn page_link(&self) -> Result<String> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_comet-task-runner"));
+        let output = command.args(["token", "--link", "--state-dir"]).arg(&self.state).output()?;
+        ensure!(output.status.success(), "no link: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
 
     /// Opens one more connection.
@@ -148,6 +163,16 @@ impl Client {
     pub(crate) async fn watch(&mut self, task_id: &str) -> Result<Streaming<WatchJobResponse>> {
         let request = WatchJobRequest { task_id: task_id.to_owned(), ..WatchJobRequest::default() };
         Ok(self.0.watch_job(request).await?.into_inner())
+    }
+
+    /// Asks for one page of jobs.
+    pub(crate) async fn list(&mut self, request: ListJobsRequest) -> Result<ListJobsResponse> {
+        Ok(self.0.list_jobs(request).await?.into_inner())
+    }
+
+    /// Opens a stream of the changes of many jobs.
+    pub(crate) async fn watch_jobs(&mut self, request: WatchJobsRequest) -> Result<Streaming<WatchJobsResponse>> {
+        Ok(self.0.watch_jobs(request).await?.into_inner())
     }
 
     /// Ends a job at once.

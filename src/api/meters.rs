@@ -58,6 +58,13 @@ pub(super) fn pushed_end(job: &Job) {
     EXIT_TO_PUSH_SECONDS.record(since(job.updated_at, WallTime::from(SystemTime::now())));
 }
 
+/// A watcher that was up to date is handed a change, which may be that one.
+pub(super) fn pushed(job: &Job) {
+    if job.finished_at == Some(job.updated_at) {
+        pushed_end(job);
+    }
+}
+
 fn since(earlier: WallTime, now: WallTime) -> Duration {
     Duration::from_micros(now.micros().saturating_sub(earlier.micros()))
 }

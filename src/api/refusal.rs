@@ -39,7 +39,10 @@ impl Speech {
     /// How a request is answered. gRPC is spoken by those alone who sent it as gRPC is sent.
     #[must_use]
     pub fn of(method: &Method, version: Version, headers: &HeaderMap) -> Self {
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let text = |name| {
+            let mut values = headers.get_all(name).iter();
+            values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok())
+        };
         match text(header::CONTENT_TYPE).and_then(Self::of_content) {
             Some(Self::Grpc) if method == Method::POST && version == Version::HTTP_2 => Self::Grpc,
             Some(Self::GrpcWeb(kind)) if method == Method::POST => Self::GrpcWeb(kind),

@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::{status::Violation, v1};
 use crate::{
     job::{
-        AfterFinish, Completion, Profile, REPORT_MESSAGE_BYTES_MAX, REPORT_RESULT_BYTES_MAX, ReportStatus, TaskId,
-        TaskUrl, Timeouts, UrlError,
+        AfterFinish, CallbackDelivery, Completion, Profile, REPORT_MESSAGE_BYTES_MAX, REPORT_RESULT_BYTES_MAX,
+        ReportStatus, TaskId, TaskUrl, Timeouts, UrlError,
     },
     runner::{self, Cancellation, Mode, Order, PageReport},
 };
@@ -124,6 +124,7 @@ pub(super) fn order(request: &v1::ExecuteRequest) -> Result<Order, Vec<Violation
     let completion = completion(&mut faults, request.completion_policy);
     let after_finish = after_finish(&mut faults, request.after_finish);
     let callback_origins = origins(&mut faults, &request.callback_origins);
+    let callback_delivery = callback_delivery(&mut faults, request.callback_delivery, url.as_ref());
     let timeouts = timeouts(&mut faults, request.timeouts.as_ref());
     let grace = faults.span("termination_grace", request.termination_grace.as_ref(), GRACE_MAX);
     let retention = faults.span("retention", request.retention.as_ref(), SPAN_MAX);
@@ -137,6 +138,7 @@ pub(super) fn order(request: &v1::ExecuteRequest) -> Result<Order, Vec<Violation
         completion,
         fail_on_http_error: request.fail_on_http_error,
         callback_origins,
+        callback_delivery,
         timeouts,
         needs_page_facts: needs_page_facts(request),
         grace: grace.unwrap_or(GRACE_DEFAULT),
@@ -150,9 +152,11 @@ pub(super) fn order(request: &v1::ExecuteRequest) -> Result<Order, Vec<Violation
 /// The first field that only a browser with page facts can honour.
 fn needs_page_facts(request: &v1::ExecuteRequest) -> Option<&'static str> {
     let navigation = request.timeouts.as_ref().is_some_and(|timeouts| timeouts.navigation.is_some());
+    // Over HTTP the browser says the origin by itself.
+    let over_http = request.callback_delivery() == v1::execute_request::CallbackDelivery::Fragment;
     [
         (request.fail_on_http_error, "fail_on_http_error"),
-        (!request.callback_origins.is_empty(), "callback_origins"),
+        (!request.callback_origins.is_empty() && !over_http, "callback_origins"),
         (navigation, "timeouts.navigation"),
     ]
     .into_iter()
@@ -212,6 +216,27 @@ fn after_finish(faults: &mut Faults, value: i32) -> Option<AfterFinish> {
         Err(_) => {
             faults.add("after_finish", "ENUM_UNKNOWN", format!("{value} is not known; give CLOSE or KEEP_OPEN"));
             None
+        }
+    }
+}
+
+fn callback_delivery(faults: &mut Faults, value: i32, url: Option<&TaskUrl>) -> CallbackDelivery {
+    use v1::execute_request::CallbackDelivery as Wire;
+    match Wire::try_from(value) {
+        Ok(Wire::Unspecified | Wire::Binding) => CallbackDelivery::Binding,
+        Ok(Wire::Fragment) => {
+            if let Some(fragment) = url.and_then(|url| url.url().fragment()) {
+                let remedy = format!(
+                    "has the fragment {fragment:?}, whose place callback_delivery FRAGMENT needs; leave it out or use BINDING"
+                );
+                faults.add("url", "URL_HAS_FRAGMENT", remedy);
+            }
+            CallbackDelivery::Fragment
+        }
+        Err(_) => {
+            let remedy = format!("{value} is not a delivery; give BINDING or FRAGMENT");
+            faults.add("callback_delivery", "ENUM_UNKNOWN", remedy);
+            CallbackDelivery::Binding
         }
     }
 }

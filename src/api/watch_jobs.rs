@@ -26,7 +26,7 @@ use tonic::Status;
 
 use super::{
     fingerprint::Fingerprint,
-    meters::Watching,
+    meters::{self, Watching},
     request::lists::ManyWatched,
     resume::JobsToken,
     status::{self, DRAINING_RETRY, Violation},
@@ -85,6 +85,9 @@ pub(super) fn stream(runner: &Runner, watched: ManyWatched, start: Start, watchi
         Start::Fresh | Start::Reset => (Stage::Begin, None, None),
         Start::After(position) => (Stage::Follow, Some(position), Some(*bell.borrow())),
     };
+    if start == Start::Reset {
+        meters::reset();
+    }
     let watcher = Watcher {
         print: Fingerprint::of_filter(&watched.filter),
         samples: runner.all_samples(),
@@ -160,6 +163,7 @@ impl Watcher {
                 Ok(None) => {}
                 Ok(Some(message)) => return Some(Ok(message)),
                 Err(ReadError::PositionForgotten(_) | ReadError::PositionAhead(_)) => {
+                    meters::reset();
                     (self.stage, self.told, self.goal, self.reset) = (Stage::Begin, None, None, true);
                 }
                 Err(error @ (ReadError::Store(_) | ReadError::Damaged(_))) => {
@@ -199,6 +203,10 @@ impl Watcher {
             self.told = Some(position);
             match entry {
                 TailEntry::Change(job) if self.watched.filter.matches(&job) => {
+                    // Once it is synced, what comes is news.
+                    if self.goal.is_none() {
+                        meters::pushed(&job);
+                    }
                     return Ok(Some(self.about(Kind::Change, &job)));
                 }
                 TailEntry::Removed(id) if self.watched.filter.may_match(id) => {
@@ -251,7 +259,9 @@ impl Watcher {
     }
 
     fn synced(&mut self) -> WatchJobsResponse {
-        self.goal = None;
+        if self.goal.take().is_some() {
+            meters::resumed();
+        }
         WatchJobsResponse { samples: self.latest(), ..self.message(Kind::Synced) }
     }
 

@@ -5,9 +5,11 @@
 mod args;
 mod cancel;
 mod connect;
+mod doctor;
 mod errand;
 mod exit;
 mod follow;
+mod list;
 mod own;
 mod patience;
 mod print;
@@ -58,10 +60,15 @@ enum Verb {
     /// Follow a task, from how it stands to its end
     #[command(after_help = EXIT_CODES)]
     Watch(watch::Watch),
+    /// List the tasks, the newest first
+    List(list::List),
     /// Show how a task stands
     Status(status::Status),
     /// Ask to end a task
     Cancel(cancel::Cancel),
+    /// Tell what a service is set up with, what stands in its way here, and how a running one fares
+    #[command(after_help = EXIT_CODES)]
+    Doctor(doctor::Doctor),
     /// Print the API token, or a link that opens the page
     Token(token::Token),
 }
@@ -74,9 +81,13 @@ impl Cli {
     pub fn configure(&mut self) -> Result<Logging, Problem> {
         match &mut self.verb {
             Verb::Serve(verb) => verb.configure(),
-            Verb::Run(_) | Verb::Watch(_) | Verb::Status(_) | Verb::Cancel(_) | Verb::Token(_) => {
-                Ok(Logging::of_a_call())
-            }
+            Verb::Doctor(_)
+            | Verb::Run(_)
+            | Verb::Watch(_)
+            | Verb::List(_)
+            | Verb::Status(_)
+            | Verb::Cancel(_)
+            | Verb::Token(_) => Ok(Logging::of_a_call()),
         }
     }
 
@@ -89,8 +100,10 @@ impl Cli {
             Verb::Serve(verb) => verb.run().await,
             Verb::Run(verb) => verb.run().await,
             Verb::Watch(verb) => verb.run().await,
+            Verb::List(verb) => verb.run().await,
             Verb::Status(verb) => verb.run().await,
             Verb::Cancel(verb) => verb.run().await,
+            Verb::Doctor(verb) => verb.run().await,
             Verb::Token(verb) => verb.run(),
         }
     }

@@ -15,7 +15,7 @@ use crate::api::{
 };
 
 /// Widest status ("CANCELLED") and reason ("NAVIGATION_TIMEOUT"), so that columns stand.
-const STATUS_WIDTH: usize = 9;
+pub(super) const STATUS_WIDTH: usize = 9;
 const REASON_WIDTH: usize = 18;
 
 /// Prints to standard output.
@@ -42,10 +42,15 @@ impl Printer {
             Self::Lines => lines(),
             Self::Json => json::message(name, message),
         };
-        let mut out = io::stdout().lock();
-        writeln!(out, "{text}")?;
-        Ok(out.flush()?)
+        print_line(&text)
     }
+}
+
+/// One line, at once.
+pub(super) fn print_line(text: &str) -> Result<(), Problem> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
 }
 
 /// One change: when, what, why, and in words.
@@ -143,13 +148,21 @@ impl Lines {
 
 /// The time of day here, to the millisecond.
 fn clock(at: Option<&prost_types::Timestamp>) -> String {
-    at.and_then(|at| Timestamp::new(at.seconds, at.nanos).ok())
-        .map(|at| at.to_zoned_datetime(TimeZone::system()).strftime("%H:%M:%S%.3f").to_string())
-        .unwrap_or_else(|| "--:--:--.---".to_owned())
+    here(at, "%H:%M:%S%.3f").unwrap_or_else(|| "--:--:--.---".to_owned())
+}
+
+/// The day here, and the time of day to the second.
+pub(super) fn day_and_clock(at: Option<&prost_types::Timestamp>) -> String {
+    here(at, "%m-%d %H:%M:%S").unwrap_or_else(|| "-- --:--:--".to_owned())
+}
+
+fn here(at: Option<&prost_types::Timestamp>, form: &str) -> Option<String> {
+    let at = at.and_then(|at| Timestamp::new(at.seconds, at.nanos).ok())?;
+    Some(at.to_zoned_datetime(TimeZone::system()).strftime(form).to_string())
 }
 
 /// Text from a page without what could move a terminal's cursor or fake a line.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

@@ -59,8 +59,11 @@ impl Problem {
                 address.port()
             )),
             StartError::NotLoopback(_)
+            | StartError::LegacyNotLoopback(_)
             | StartError::Tls(_)
             | StartError::Host(_)
+            | StartError::Webhook(_)
+            | StartError::WebhookSecret(_)
             | StartError::Browser(..)
             | StartError::Listen(..) => Self::Usage(error.to_string()),
             StartError::StateDir(cause) => match cause {

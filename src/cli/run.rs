@@ -41,6 +41,9 @@ pub(super) struct Run {
     /// An origin whose pages may report [default: the URL's own] [repeatable]
     #[arg(long = "callback-origin", value_name = "ORIGIN")]
     callback_origins: Vec<String>,
+    /// How the page learns how to report
+    #[arg(long, value_enum, default_value_t = CallbackDelivery::Binding)]
+    callback_delivery: CallbackDelivery,
     /// How long the browser may take to leave by itself [default: 5s]
     #[arg(long, value_name = "TIME", value_parser = span::parse)]
     grace: Option<Duration>,
@@ -106,6 +109,14 @@ enum CompletionPolicy {
     RequireReport,
     /// Only the exit of the process
     ProcessExit,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum CallbackDelivery {
+    /// By window.cometTask, in a browser whose pages can be spoken to
+    Binding,
+    /// By "#ctr=<task id>.<token>" behind the URL too: the page posts its report to /callback
+    Fragment,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -206,7 +217,7 @@ impl Run {
             timeouts: Some(self.timeouts.to_proto()),
             termination_grace: self.grace.and_then(span::to_proto),
             after_finish: after_finish.map_or(execute_request::AfterFinish::Unspecified, AfterFinish::to_proto).into(),
-            callback_delivery: execute_request::CallbackDelivery::Unspecified.into(),
+            callback_delivery: self.callback_delivery.to_proto().into(),
             retention: None,
             labels: self.labels.iter().cloned().collect::<HashMap<_, _>>(),
             validate_only: false,
@@ -247,6 +258,15 @@ impl CompletionPolicy {
     }
 }
 
+impl CallbackDelivery {
+    fn to_proto(self) -> execute_request::CallbackDelivery {
+        match self {
+            Self::Binding => execute_request::CallbackDelivery::Binding,
+            Self::Fragment => execute_request::CallbackDelivery::Fragment,
+        }
+    }
+}
+
 impl AfterFinish {
     fn to_proto(self) -> execute_request::AfterFinish {
         match self {
@@ -256,7 +276,7 @@ impl AfterFinish {
     }
 }
 
-fn label(text: &str) -> Result<(String, String), String> {
+pub(super) fn label(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not of the form KEY=VALUE"))?;
     Ok((key.to_owned(), value.to_owned()))
 }

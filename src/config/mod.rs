@@ -52,6 +52,8 @@ pub struct Settings {
     pub browsers: Vec<String>,
     /// Start Chromium browsers without their sandbox.
     pub no_sandbox: bool,
+    /// Serve the old routes, which need no token. Loopback only.
+    pub legacy_rest: bool,
     /// How long a browser may live on without a service.
     pub away_max: Duration,
     /// How long a shutdown waits for streams to end.
@@ -106,6 +108,7 @@ impl Settings {
             watchers_max: WATCHERS_MAX,
             browsers: Vec::new(),
             no_sandbox: false,
+            legacy_rest: false,
             away_max: AWAY_MAX,
             drain: DRAIN,
             webhook_url: None,

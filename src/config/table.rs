@@ -165,6 +165,18 @@ pub const SETTINGS: &[Setting] = &[
         show: |of| Some(of.no_sandbox.to_string()),
     },
     Setting {
+        name: "legacy_rest",
+        flag: "legacy-rest",
+        env: "COMET_TASK_RUNNER_LEGACY_REST",
+        other_env: None,
+        value_name: "BOOL",
+        help: "Serve the routes of the old service too, without a token: POST /execute, GET /status/ID, POST /callback, GET /jobs",
+        default_words: None,
+        form: Form::Switch,
+        read: |to, given| given.switch().map(|on| to.legacy_rest = on),
+        show: |of| Some(of.legacy_rest.to_string()),
+    },
+    Setting {
         name: "away_max",
         flag: "away-max",
         env: "COMET_TASK_RUNNER_AWAY_MAX",

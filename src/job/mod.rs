@@ -47,7 +47,7 @@ pub use record::{
     Answer, Cancel, Exit, ExitStatus, Page, PageEnd, Process, REPORT_MESSAGE_BYTES_MAX, REPORT_RESULT_BYTES_MAX,
     Record, Report, ReportStatus, StopStep, TreeEnd,
 };
-pub use spec::{AfterFinish, Completion, Profile, Spec, Tier, Timeouts};
+pub use spec::{AfterFinish, CallbackDelivery, Completion, Profile, Spec, Tier, Timeouts};
 pub use status::{Phase, Reason, Status};
 pub use time::{BootTime, Now, WallTime};
 pub use url::{TaskUrl, UrlError};

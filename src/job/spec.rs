@@ -23,8 +23,11 @@ pub struct Spec {
     pub completion: Completion,
     /// An HTTP status of 400 and above is a failure.
     pub fail_on_http_error: bool,
-    /// Origins whose pages may report through the binding; the URL's own by default.
+    /// Origins whose pages may report; the URL's own by default.
     pub callback_origins: Vec<String>,
+    /// How the page learns how to report. Jobs of an earlier version have none.
+    #[serde(default)]
+    pub callback_delivery: CallbackDelivery,
     /// The five timeouts.
     pub timeouts: Timeouts,
     /// How long a browser may take to leave by itself before it is killed.
@@ -64,6 +67,16 @@ pub enum Completion {
     RequireReport,
     /// Only the exit of the process.
     ProcessExit,
+}
+
+/// How a page learns how to report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CallbackDelivery {
+    /// By a function in the page, where page facts are known.
+    #[default]
+    Binding,
+    /// By that, and by a fragment of the URL that is opened, which holds the callback token.
+    Fragment,
 }
 
 /// What becomes of the browser when its task is over.

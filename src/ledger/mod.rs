@@ -28,7 +28,7 @@ mod log;
 mod recent;
 mod shelf;
 
-pub use embedded::{EmbeddedLedger, OpenError};
+pub use embedded::{EmbeddedLedger, Inspected, OpenError};
 pub use filter::{JobFilter, ListOrder, ListQuery};
 pub use log::JobLog;
 
@@ -79,8 +79,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// The changes at these positions, in this order, without those of jobs that have been forgotten.
     fn changes_at(&self, positions: Vec<Position>) -> Answer<'_, Result<Vec<Arc<Job>>, ReadError>>;
 
-    /// What was committed after a position, in the order of the commits, at most `limit` entries. Nothing beyond what
-    /// the bell has rung for.
+    /// What was committed after a position, in the order of the commits, at most `limit` entries. An entry is there
+    /// before any bell rings for it, and whoever has been given one is not ahead with it.
     fn tail(&self, after: Position, limit: usize) -> Answer<'_, Result<Vec<(Position, TailEntry)>, ReadError>>;
 
     /// The tail's doorbell: the position of the latest commit.

@@ -66,14 +66,34 @@ impl Recent {
         entries.bytes -= freed;
     }
 
-    /// At most `limit` entries after a position, up to another; none when only the store knows.
-    pub(super) fn between(&self, after: Position, up_to: Position, limit: usize) -> Option<Vec<(Position, TailEntry)>> {
+    /// At most `limit` entries after a position.
+    pub(super) fn after(&self, after: Position, limit: usize) -> Answered {
         let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let skipped = usize::try_from(after.number().checked_sub(entries.base.number())?).ok()?;
-        let known = entries.held.iter().enumerate().skip(skipped);
+        let end = Position::new(entries.position_of(entries.held.len()).number() - 1);
+        if after > end {
+            return Answered::Ahead;
+        }
+        let Some(skipped) = after.number().checked_sub(entries.base.number()) else {
+            return Answered::InStore { up_to: end };
+        };
+        let known = entries.held.iter().enumerate().skip(usize::try_from(skipped).unwrap_or(usize::MAX));
         let entry = |(index, held): (usize, &Held)| Some((entries.position_of(index), held.entry.clone()?));
-        Some(known.filter_map(entry).take_while(|(position, _)| *position <= up_to).take(limit).collect())
+        Answered::Here(known.filter_map(entry).take(limit).collect())
     }
+}
+
+/// What is known here of the tail behind a position.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answered {
+    /// These entries follow.
+    Here(Vec<(Position, TailEntry)>),
+    /// Only the store knows. It may hold more than has been shown, which ends at this position.
+    InStore {
+        /// That position.
+        up_to: Position,
+    },
+    /// Nothing has been shown that far.
+    Ahead,
 }
 
 impl Entries {
@@ -107,32 +127,34 @@ mod tests {
         recent
     }
 
-    fn positions(recent: &Recent, after: u64, up_to: u64, limit: usize) -> Option<Vec<u64>> {
-        let found = recent.between(Position::new(after), Position::new(up_to), limit)?;
-        Some(found.into_iter().map(|(position, _)| position.number()).collect())
+    fn positions(recent: &Recent, after: u64, limit: usize) -> Option<Vec<u64>> {
+        match recent.after(Position::new(after), limit) {
+            Answered::Here(entries) => Some(entries.into_iter().map(|(position, _)| position.number()).collect()),
+            Answered::InStore { .. } | Answered::Ahead => None,
+        }
     }
 
     #[test]
-    fn it_answers_from_its_base_on_up_to_what_was_rung_for() {
+    fn it_answers_from_its_base_on_and_knows_its_end() {
         let recent = filled(10, 5, 1);
-        assert_eq!(positions(&recent, 9, 15, 9), None, "only the store knows");
-        assert_eq!(positions(&recent, 10, 15, 9), Some(vec![11, 12, 13, 14, 15]));
-        assert_eq!(positions(&recent, 12, 14, 9), Some(vec![13, 14]));
-        assert_eq!(positions(&recent, 12, 15, 1), Some(vec![13]));
-        assert_eq!(positions(&recent, 15, 15, 9), Some(vec![]));
+        assert_eq!(recent.after(Position::new(9), 9), Answered::InStore { up_to: Position::new(15) });
+        assert_eq!(positions(&recent, 10, 9), Some(vec![11, 12, 13, 14, 15]));
+        assert_eq!(positions(&recent, 12, 2), Some(vec![13, 14]));
+        assert_eq!(positions(&recent, 15, 9), Some(vec![]));
+        assert_eq!(recent.after(Position::new(16), 9), Answered::Ahead);
     }
 
     #[test]
     fn the_oldest_go_when_there_are_too_many_or_too_large() {
         let most = u64::try_from(ENTRIES_MAX).unwrap();
         let recent = filled(0, most + 3, 1);
-        assert_eq!(positions(&recent, 2, most + 3, 1), None);
-        assert_eq!(positions(&recent, 3, most + 3, 1), Some(vec![4]));
+        assert_eq!(positions(&recent, 2, 1), None);
+        assert_eq!(positions(&recent, 3, 1), Some(vec![4]));
         let large = filled(0, 9, BYTES_MAX / 3);
-        assert_eq!(positions(&large, 6, 9, 9), Some(vec![7, 8, 9]));
-        assert_eq!(positions(&large, 5, 9, 9), None);
+        assert_eq!(positions(&large, 6, 9), Some(vec![7, 8, 9]));
+        assert_eq!(positions(&large, 5, 9), None);
         let larger = filled(0, 1, BYTES_MAX + 1);
-        assert_eq!(positions(&larger, 0, 1, 9), None, "one that is too large by itself is not kept either");
-        assert_eq!(positions(&larger, 1, 1, 9), Some(vec![]));
+        assert_eq!(positions(&larger, 0, 9), None, "one that is too large by itself is not kept either");
+        assert_eq!(positions(&larger, 1, 9), Some(vec![]));
     }
 }

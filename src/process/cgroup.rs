@@ -11,6 +11,13 @@ pub(super) fn own() -> Option<PathBuf> {
     locate(&mountinfo, &membership)
 }
 
+/// Whether groups can be made below our own; none when there is none to be seen.
+#[must_use]
+pub fn is_writable() -> Option<bool> {
+    let own = own()?;
+    Some(rustix::fs::access(&own, rustix::fs::Access::WRITE_OK).is_ok())
+}
+
 /// Makes a directory for the jobs of one ledger below our own group; None when that is refused.
 pub(super) fn prepare(own: &Path, name: &str) -> Option<PathBuf> {
     let parent = own.join(name);

@@ -10,6 +10,8 @@
 //! last message is told before its exit. What was not acknowledged is told again, or written to the exit file. A job's
 //! processes are gone when, and only when, its shim has no child left. A pid is never signalled on its number alone.
 //!
+//! What lives below a shim is a job's process tree; its readings are of the whole tree, never of one process.
+//!
 //! It knows no browser and nothing of what is said over a browser's pipe, no ledger, and no job: ids and paths are text.
 
 mod birth;
@@ -32,6 +34,7 @@ mod stat;
 mod sweep;
 mod tree;
 
+pub use cgroup::is_writable as cgroup_is_writable;
 pub use clock::{boot_id, boot_now_ns};
 pub use identity::{Identity, Nonce, NonceError};
 pub use launch::{LaunchError, Launcher};

@@ -79,6 +79,14 @@ impl RunDirs {
         Ok(dirs)
     }
 
+    /// The base that a service would choose for RUN, without making anything there.
+    pub fn foresee() -> Result<PathBuf, PlaceError> {
+        let base = std::env::var_os(RUN_DIR_VARIABLE).map_or_else(usual_base, PathBuf::from);
+        // As long as any ledger's.
+        let run = base.join("ctr-00000000");
+        if run.as_os_str().len() > RUN_LEN_MAX { Err(PlaceError::TooLong(run)) } else { Ok(base) }
+    }
+
     /// The same with a base directory that the caller has chosen.
     pub fn prepare_under(base: &Path, state_dir: &Path, ledger_id: &str) -> Result<RunDirs, PlaceError> {
         let name = format!("ctr-{ledger_id}");

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{attendant::Attendant, meters, recorder::Recorded};
+use super::{attendant::Attendant, launch::fragment, meters, recorder::Recorded};
 use crate::{
     browser::{self, PagePlan, Report, Saved, Session, Step},
     job::{Fact, ReportStatus, Tier},
@@ -26,6 +26,7 @@ impl Attendant {
         }
         let plan = PagePlan {
             url: job.spec.url.as_str().to_owned(),
+            fragment: fragment(&self.host, &job),
             allowed_origins: job.spec.callback_origins.clone(),
             callback_token: self.host.key.callback_token(job.id),
             headless: job.spec.headless,

@@ -242,7 +242,9 @@ impl Attendant {
         };
         self.exit_step = stop_step(exited.stopped_by);
         let tree = exited.empty.then(|| tree_end(self.exit_step, exited.killed));
-        let fact = Fact::Exited { status, output_tail: exited.output_tail, tree };
+        // A browser may print the URL that it was told, and that may hold the token.
+        let output_tail = exited.output_tail.replace(&self.host.key.callback_token(self.id()), "[token]");
+        let fact = Fact::Exited { status, output_tail, tree };
         self.record_numbered(number, 0, fact).await;
     }
 

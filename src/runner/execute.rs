@@ -154,10 +154,8 @@ impl Host {
         };
         let after_finish =
             order.after_finish.unwrap_or(if headless { AfterFinish::Close } else { AfterFinish::KeepOpen });
-        let callback_origins = match (tier, order.callback_origins.is_empty()) {
-            (Tier::Managed, true) => vec![order.url.origin()],
-            (Tier::Managed, false) | (Tier::ExitOnly, _) => order.callback_origins.clone(),
-        };
+        let callback_origins =
+            if order.callback_origins.is_empty() { vec![order.url.origin()] } else { order.callback_origins.clone() };
         Ok(Spec {
             url: order.url.clone(),
             browser: browser.name.clone(),
@@ -167,6 +165,7 @@ impl Host {
             completion: order.completion,
             fail_on_http_error: order.fail_on_http_error,
             callback_origins,
+            callback_delivery: order.callback_delivery,
             timeouts: order.timeouts,
             grace: order.grace,
             after_finish,

@@ -10,7 +10,7 @@ use std::{
 use super::{Host, host::boot_now};
 use crate::{
     browser::{self, Kind, LaunchPlan, command::CommandError, name::NameError, profile},
-    job::{Job, Profile},
+    job::{CallbackDelivery, Job, Profile},
     process::{Go, Nonce},
 };
 
@@ -48,6 +48,9 @@ pub(super) fn go(host: &Host, job: &Job) -> Result<Go, LaunchError> {
     if profile.lock.is_some() {
         private_dir(&profile.dir).map_err(|error| LaunchError::ProfileDir(profile.dir.clone(), error))?;
     }
+    // A browser without a pipe is told by its arguments, which other users of the machine can read: whoever does may
+    // report on this one task.
+    let url = format!("{}{}", job.spec.url.as_str(), fragment(host, job));
     let plan = LaunchPlan {
         browser,
         headless: job.spec.headless,
@@ -55,7 +58,7 @@ pub(super) fn go(host: &Host, job: &Job) -> Result<Go, LaunchError> {
         task_id: &task_id,
         no_sandbox: host.no_sandbox,
         small_dev_shm: host.small_dev_shm,
-        url: job.spec.url.as_str(),
+        url: &url,
     };
     let command = browser::command(&plan, host.environment.iter().cloned())?;
     Ok(Go {
@@ -67,6 +70,14 @@ pub(super) fn go(host: &Host, job: &Job) -> Result<Go, LaunchError> {
         away_max_ms: u64::try_from(host.away_max.as_millis()).unwrap_or(u64::MAX),
         grace_ms: u64::try_from(job.spec.grace.as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+/// What is appended to the task's URL when it is opened, and to nothing that anybody is told.
+pub(super) fn fragment(host: &Host, job: &Job) -> String {
+    match job.spec.callback_delivery {
+        CallbackDelivery::Binding => String::new(),
+        CallbackDelivery::Fragment => format!("#ctr={}.{}", job.id, host.key.callback_token(job.id)),
+    }
 }
 
 fn private_dir(dir: &Path) -> io::Result<()> {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     browser::name::{NameError, check_name},
-    job::{AfterFinish, Completion, Profile, TaskUrl, Timeouts},
+    job::{AfterFinish, CallbackDelivery, Completion, Profile, TaskUrl, Timeouts},
 };
 
 /// A checked request to open a URL.
@@ -29,6 +29,8 @@ pub struct Order {
     pub fail_on_http_error: bool,
     /// Origins whose pages may report; empty for the URL's own.
     pub callback_origins: Vec<String>,
+    /// How the page learns how to report.
+    pub callback_delivery: CallbackDelivery,
     /// The five timeouts.
     pub timeouts: Timeouts,
     /// The first field asked for that only a browser with page facts can honour.
@@ -87,6 +89,7 @@ mod tests {
             completion: Completion::Any,
             fail_on_http_error: false,
             callback_origins: Vec::new(),
+            callback_delivery: CallbackDelivery::Binding,
             timeouts: Timeouts { queue: None, launch: None, navigation: None, run: None, idle: None },
             needs_page_facts: None,
             grace: Duration::from_secs(5),

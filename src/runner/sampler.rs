@@ -160,3 +160,145 @@ fn read(trees: Option<Trees>, roots: &[TreeRoot]) -> Result<(Trees, Vec<Option<T
     tracing::debug!(jobs = roots.len(), processes, took = ?began.elapsed(), "read the process trees");
     Ok((trees, readings))
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        job::{
+            Accepted, AfterFinish, Applied, CallbackDelivery, Completion, Event, EventId, ExitStatus, Fact, Job,
+            Process, Profile, Spec, TaskId, TaskUrl, Tier, Timeouts,
+        },
+        ledger::{Append, Appended, EmbeddedLedger, JobLog, Ledger},
+        process::{Identity, boot_id},
+        runner::live::Attended,
+    };
+
+    /// A job of this process, which no service attends.
+    struct Kept {
+        ledger: EmbeddedLedger,
+        log: Arc<JobLog>,
+        attended: Attended,
+        jobs: Arc<LiveJobs>,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Kept {
+        async fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let ledger = EmbeddedLedger::open(&dir.path().join("ledger")).unwrap();
+            let id = TaskId::new(Uuid::now_v7());
+            let job = Job::accept(Accepted { id, spec: spec(), host: String::new(), boot_id: boot_id() }, now());
+            let log = append(&ledger, job, 0).await;
+            let jobs = Arc::new(LiveJobs::default());
+            Self { attended: jobs.attend(Arc::clone(&log)), ledger, log, jobs, _dir: dir }
+        }
+
+        async fn becomes(&self, fact: Fact) {
+            let (job, event) = (self.log.latest(), Event { id: EventId::new(Uuid::now_v7()), fact });
+            let Applied::Changed(changed) = job.apply(&event, now()) else { panic!("{event:?} on {job:?}") };
+            append(&self.ledger, changed, job.revision).await;
+        }
+
+        fn live(&self) -> &Live {
+            &self.attended.live
+        }
+    }
+
+    async fn append(ledger: &EmbeddedLedger, job: Job, expected_revision: u64) -> Arc<JobLog> {
+        let (job, event_id) = (Arc::new(job), EventId::new(Uuid::now_v7()));
+        match ledger.append(Append { job, event_id, expected_revision, request_key: None }).await {
+            Appended::Committed(log) => log,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn spec() -> Spec {
+        Spec {
+            url: TaskUrl::parse("https://example.org/").unwrap(),
+            browser: String::new(),
+            tier: Tier::ExitOnly,
+            headless: true,
+            profile: Profile::Ephemeral,
+            completion: Completion::Any,
+            fail_on_http_error: false,
+            callback_delivery: crate::job::CallbackDelivery::Binding,
+            callback_origins: Vec::new(),
+            callback_delivery: CallbackDelivery::Binding,
+            timeouts: Timeouts { queue: None, launch: None, navigation: None, run: None, idle: None },
+            grace: Duration::ZERO,
+            after_finish: AfterFinish::Close,
+            retention: Duration::ZERO,
+            labels: std::collections::BTreeMap::new(),
+        }
+    }
+
+    fn launched() -> Fact {
+        Fact::Launched(Process { pid: 7, start_ticks: 70, dequeued_at: boot_now(), up_at: boot_now() })
+    }
+
+    fn reading(at: Now) -> ProcessReading {
+        let name = String::new();
+        let tree = TreeReading { pid: 7, name, status: "idle", cpu_percent: None, memory_bytes: 0, process_count: 1 };
+        ProcessReading { tree, at }
+    }
+
+    #[tokio::test]
+    async fn there_is_a_tree_from_the_launch_to_the_exit_and_no_reading_beyond() {
+        let kept = Kept::new().await;
+        let live = kept.live();
+        let shim = Identity { boot_id: boot_id(), pid: 6, start_ticks: 60 };
+        live.lives_below(shim.clone());
+        assert_eq!(live.tree(), None);
+        kept.becomes(launched()).await;
+        assert_eq!(live.tree(), Some(TreeRoot { shim, pid: 7, start_ticks: 70 }));
+        live.resample(|sample| sample.process = Some(reading(now())));
+        assert!(live.sample().process.is_some());
+        kept.becomes(Fact::Exited { status: ExitStatus::Code(0), output_tail: String::new(), tree: None }).await;
+        assert_eq!((live.tree(), live.sample().process), (None, None));
+    }
+
+    #[tokio::test]
+    async fn an_old_reading_is_not_told() {
+        let kept = Kept::new().await;
+        kept.becomes(launched()).await;
+        let ago = |span: Duration| {
+            let boot = boot_now().nanos() - u64::try_from(span.as_nanos()).unwrap();
+            Now { boot: BootTime::from_nanos(boot), ..now() }
+        };
+        for (age, told) in [(FRESH_MAX / 2, true), (FRESH_MAX + TICK, false)] {
+            kept.live().resample(|sample| sample.process = Some(reading(ago(age))));
+            assert_eq!(kept.live().sample().process.is_some(), told, "after {age:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_does_not_wait_for_a_look_that_does_not_come() {
+        let kept = Kept::new().await;
+        let began = Instant::now();
+        Sampler::default().look(kept.live()).await;
+        assert!(began.elapsed() >= WAIT_MAX && began.elapsed() < WAIT_MAX * 10, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_look_that_includes_the_job_serves_whoever_comes_while_it_is_fresh() {
+        let kept = Kept::new().await;
+        let sampler = Arc::new(Sampler::default());
+        let leaving = CancellationToken::new();
+        let running = tokio::spawn(Arc::clone(&sampler).run(Arc::clone(&kept.jobs), leaving.clone()));
+        sampler.look(kept.live()).await;
+        let first = *sampler.done.borrow();
+        assert!(first.is_some());
+        // Without processes it was not part of that look, so it needs another.
+        sampler.look(kept.live()).await;
+        let second = *sampler.done.borrow();
+        assert!(second > first);
+        kept.live().is_looked_at(second.unwrap());
+        sampler.look(kept.live()).await;
+        assert_eq!(*sampler.done.borrow(), second);
+        leaving.cancel();
+        running.await.unwrap();
+    }
+}

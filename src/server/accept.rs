@@ -28,9 +28,11 @@ const CONNECTIONS_MAX: usize = 1024;
 const HANDSHAKES_MAX: usize = 256;
 /// Longest handshake: two round trips over the worst of networks.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-/// Longest silence before a connection's first byte: until then nobody knows which HTTP it speaks, and no other
-/// timeout runs.
-const FIRST_BYTE_WITHIN: Duration = Duration::from_secs(30);
+/// As many bytes as HTTP/2 begins with: until they are there nobody knows which HTTP is spoken, and no other timeout
+/// runs. Every request of HTTP/1 that names a host is longer.
+const PREFACE_BYTES: usize = 24;
+/// Longest wait for them, as long as HTTP/1 may take over its headers.
+const PREFACE_WITHIN: Duration = Duration::from_secs(30);
 /// Pause after a failed accept: without descriptors the listener would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// When a silent peer is asked whether it is there, how often, and how often in vain: a page whose machine sleeps holds
@@ -130,16 +132,21 @@ enum Wire {
 /// One connection; it takes one place until it is dropped.
 pub(super) struct Connection {
     wire: Wire,
-    /// Runs until the first byte.
-    silent: Option<Pin<Box<Sleep>>>,
+    /// Runs until the preface is there.
+    too_slow: Option<Pin<Box<Sleep>>>,
+    bytes_read: usize,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
     fn new(wire: Wire, permit: OwnedSemaphorePermit, cut: CancellationToken) -> Self {
-        let silent = Some(Box::pin(sleep(FIRST_BYTE_WITHIN)));
-        Self { wire, silent, cut: Box::pin(cut.cancelled_owned()), _permit: permit }
+        Self::known_within(PREFACE_WITHIN, wire, permit, cut)
+    }
+
+    fn known_within(time: Duration, wire: Wire, permit: OwnedSemaphorePermit, cut: CancellationToken) -> Self {
+        let (too_slow, cut) = (Some(Box::pin(sleep(time))), Box::pin(cut.cancelled_owned()));
+        Self { wire, too_slow, bytes_read: 0, cut, _permit: permit }
     }
 
     /// Both directions end with the cut: whichever of them is asked is woken by it.
@@ -154,17 +161,20 @@ impl Connection {
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.poll_cut(cx)?;
+        let before = buf.filled().len();
         let read = match &mut self.wire {
             Wire::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Wire::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         };
-        if read.is_ready() {
-            self.silent = None;
-            return read;
+        self.bytes_read = self.bytes_read.saturating_add(buf.filled().len() - before);
+        if self.bytes_read >= PREFACE_BYTES {
+            self.too_slow = None;
         }
-        match &mut self.silent {
-            Some(silent) => silent.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
-            None => Poll::Pending,
+        match &mut self.too_slow {
+            Some(too_slow) if read.is_pending() => {
+                too_slow.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+            }
+            Some(_) | None => read,
         }
     }
 }
@@ -211,5 +221,44 @@ impl AsyncWrite for Connection {
             Wire::Plain(stream) => stream.is_write_vectored(),
             Wire::Tls(stream) => stream.is_write_vectored(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A connection that must show its preface within a millisecond, its other end, and what cuts it.
+    async fn connection() -> (Connection, TcpStream, CancellationToken) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, permit) = accept(&listener, &Arc::new(Semaphore::new(1))).await;
+        let cut = CancellationToken::new();
+        let time = Duration::from_millis(1);
+        (Connection::known_within(time, Wire::Plain(stream), permit, cut.clone()), peer, cut)
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_say_what_it_speaks_is_let_go() {
+        for said in ["", "P", "PRI * HTTP/2.0"] {
+            let (mut connection, mut peer, _cut) = connection().await;
+            peer.write_all(said.as_bytes()).await.unwrap();
+            let mut heard = Vec::new();
+            let end = connection.read_to_end(&mut heard).await.unwrap_err();
+            assert_eq!((end.kind(), heard.as_slice()), (io::ErrorKind::TimedOut, said.as_bytes()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_said_it_is_timed_by_what_it_speaks_and_ends_with_the_cut() {
+        let (mut connection, mut peer, cut) = connection().await;
+        peer.write_all(&[7; PREFACE_BYTES]).await.unwrap();
+        connection.read_exact(&mut [0; PREFACE_BYTES]).await.unwrap();
+        let still = timeout(Duration::from_millis(50), connection.read_u8()).await;
+        assert!(still.is_err(), "its silence is no matter any more: {still:?}");
+        cut.cancel();
+        assert_eq!(connection.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
     }
 }

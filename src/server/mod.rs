@@ -1,6 +1,7 @@
 //! The composition root: claim the state, bind, wire, serve, drain, in that order.
 
 mod accept;
+pub mod doctor;
 mod link;
 mod state_dir;
 
@@ -28,7 +29,10 @@ use crate::{
     process::{LaunchError, Launcher, PlaceError, RunDirs},
     runner::{HostParts, Runner, StateKey},
     telemetry,
-    web::{self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Sessions, Tls, TlsError},
+    web::{
+        self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Secret, SecretError, Sessions, SiteParts, Tls,
+        TlsError, Webhook, WebhookError,
+    },
 };
 use accept::Door;
 use state_dir::{Endpoint, StateDir};
@@ -41,12 +45,23 @@ pub enum StartError {
         "listen address {0} is not a loopback address; others could read along and start browsers here, so give --tls-cert and --tls-key with it, or 127.0.0.1 or [::1]"
     )]
     NotLoopback(SocketAddr),
+    /// Others than this machine could use routes that need no token.
+    #[error(
+        "--legacy-rest serves routes without a token, so it needs a loopback address, and {0} is none; give 127.0.0.1 or [::1], or leave it out"
+    )]
+    LegacyNotLoopback(SocketAddr),
     /// The certificate or its key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// A name was given wrongly.
     #[error("--host {0}")]
     Host(#[from] HostNameError),
+    /// The webhook cannot go on, or begin.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
+    /// It cannot be signed.
+    #[error(transparent)]
+    WebhookSecret(#[from] SecretError),
     /// The state directory cannot be used.
     #[error(transparent)]
     StateDir(#[from] StateDirError),
@@ -84,6 +99,7 @@ pub struct Server {
     shutdown: CancellationToken,
     cut: CancellationToken,
     serving: JoinHandle<()>,
+    webhook: Option<JoinHandle<()>>,
     state: StateDir,
 }
 
@@ -92,6 +108,9 @@ pub struct Server {
 /// # Errors
 /// Says what stands in the way; nothing is left running then.
 pub async fn start(settings: Settings) -> Result<Server, StartError> {
+    if settings.legacy_rest && !settings.listen.ip().is_loopback() {
+        return Err(StartError::LegacyNotLoopback(settings.listen));
+    }
     let tls = tls(&settings)?;
     if !settings.listen.ip().is_loopback() && tls.is_none() {
         return Err(StartError::NotLoopback(settings.listen));
@@ -115,6 +134,15 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
     for browser in &found.browsers {
         info!(name = browser.name, binary = %browser.binary.display(), version = browser.version, "found a browser");
     }
+    // Before any job of this service can finish.
+    let webhook = settings.webhook_url.map(|url| {
+        let secret = match &settings.webhook_secret_file {
+            Some(file) => Secret::read(file)?,
+            None => Secret::read_or_make(&state.webhook_secret_path())?,
+        };
+        Ok::<_, StartError>(Webhook::open(Arc::clone(&ledger), url, secret, &state.webhook_cursor_path())?)
+    });
+    let webhook = webhook.transpose()?;
     let launcher = Launcher::start().await?;
     let runner = Runner::start(HostParts {
         ledger: Arc::clone(&ledger),
@@ -133,18 +161,36 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
     let (shutdown, cut) = (CancellationToken::new(), CancellationToken::new());
     let sessions = Arc::new(Sessions::new(key.clone(), SystemTime::now().into()));
     let mut calls = api::calls(runner.clone(), settings.watchers_max).await;
-    calls.router = web::site(calls.router, Arc::clone(&sessions), &runner);
+    let legacy = settings.legacy_rest;
+    let site = SiteParts { runner: runner.clone(), sessions: Arc::clone(&sessions), legacy };
+    calls.router = web::site(calls.router, site);
     let endpoint = endpoint(address, &hosts, tls.as_ref());
     let door = Door { listener, tls: tls.as_ref().map(Tls::acceptor), cut: cut.clone() };
-    let guard = GuardParts { address, hosts, tls: tls.is_some(), token: token.clone(), sessions, legacy: false };
+    let guard = GuardParts { address, hosts, tls: tls.is_some(), token: token.clone(), sessions, legacy };
     let serving = tokio::spawn(serving(
         Serve { incoming: door.connections(), calls, shutdown: shutdown.clone().cancelled_owned() },
         GuardLayer::new(Guard::new(guard)),
     ));
+    let webhook = webhook.map(|webhook| tokio::spawn(webhook.run(runner.leaving())));
     state.write_endpoint(&endpoint, tls.as_ref().map(Tls::certificate))?;
     info!(%address, tls = tls.is_some(), state_dir = %state.path().display(), "serving");
     let drain = settings.drain;
-    Ok(Server { address, endpoint, token, key, drain, runner, launcher, ledger, dirs, shutdown, cut, serving, state })
+    Ok(Server {
+        address,
+        endpoint,
+        token,
+        key,
+        drain,
+        runner,
+        launcher,
+        ledger,
+        dirs,
+        shutdown,
+        cut,
+        serving,
+        webhook,
+        state,
+    })
 }
 
 /// The certificate and its key, where they are given.
@@ -224,6 +270,11 @@ impl Server {
                 warn!("some connections outlived the cut");
                 serving.abort();
             }
+        }
+        if let Some(webhook) = self.webhook
+            && let Err(error) = webhook.await
+        {
+            warn!(%error, "the webhook did not end well");
         }
         self.runner.leave().await;
         self.launcher.stop().await;

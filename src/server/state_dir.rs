@@ -22,8 +22,12 @@ pub const CERTIFICATE_FILE: &str = "certificate";
 const LOCK_FILE: &str = "lock";
 /// Holds the key that signs callback tokens and sessions; with another one they are all void.
 const KEY_FILE: &str = "key";
+/// Holds the secret that signs what is posted; its receiver needs it too.
+const WEBHOOK_SECRET_FILE: &str = "webhook-secret";
+/// Says up to where the ends of jobs have been posted.
+const WEBHOOK_CURSOR_FILE: &str = "webhook";
 /// Holds every job.
-const LEDGER_FILE: &str = "ledger.sqlite";
+pub(super) const LEDGER_FILE: &str = "ledger.sqlite";
 /// A token and a key have 256 bits, past all guessing.
 const SECRET_BYTES: usize = 32;
 
@@ -75,6 +79,15 @@ impl StateDir {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where the webhook's secret is made when no other is named.
+    pub(super) fn webhook_secret_path(&self) -> PathBuf {
+        self.path.join(WEBHOOK_SECRET_FILE)
+    }
+
+    pub(super) fn webhook_cursor_path(&self) -> PathBuf {
+        self.path.join(WEBHOOK_CURSOR_FILE)
     }
 
     pub(super) fn ledger_path(&self) -> PathBuf {
@@ -194,7 +207,7 @@ pub(super) fn read_key(state_dir: &Path) -> Result<StateKey, StateDirError> {
 }
 
 /// Whether a service runs on the directory: a killed one leaves its files, and no lock.
-fn is_claimed(state_dir: &Path) -> Result<bool, StateDirError> {
+pub(super) fn is_claimed(state_dir: &Path) -> Result<bool, StateDirError> {
     let path = state_dir.join(LOCK_FILE);
     let failed = |error| StateDirError::Io(path.clone(), error);
     let lock = match File::open(&path) {

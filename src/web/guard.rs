@@ -200,3 +200,92 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Unclear
 fn content(headers: &HeaderMap) -> Option<Speech> {
     single(headers, header::CONTENT_TYPE).ok().flatten().and_then(Speech::of_content)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{runner::StateKey, web::session};
+
+    const NOW: WallTime = WallTime::from_micros(1_000_000);
+
+    fn guard(legacy: bool) -> (Guard, String) {
+        let key = StateKey::new([7; 32]);
+        let sessions = Arc::new(Sessions::new(key.clone(), NOW));
+        let session = sessions.begin(&session::code(&key, [1; 12], NOW), [2; 12], NOW).unwrap();
+        let address = "127.0.0.1:50051".parse().unwrap();
+        let parts = GuardParts { address, hosts: Vec::new(), tls: false, token: "secret".to_owned(), sessions, legacy };
+        (Guard::new(parts), session.token)
+    }
+
+    /// A request as text: method, path, then headers.
+    fn judge(guard: &Guard, request: &str, now: WallTime) -> Verdict {
+        let mut lines = request.lines().map(str::trim);
+        let (method, path) = lines.next().unwrap().split_once(' ').unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("host", "127.0.0.1:50051".parse().unwrap());
+        for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+            headers.append(HeaderName::try_from(name).unwrap(), value.parse().unwrap());
+        }
+        let method = &method.parse().unwrap();
+        guard.judge(&Shown { method, version: Version::HTTP_11, path, authority: None, headers: &headers, now })
+    }
+
+    #[test]
+    fn a_link_opens_the_page_and_a_frame_does_not() {
+        let (guard, _) = guard(false);
+        let followed = "GET /\nsec-fetch-site: cross-site\nsec-fetch-mode: navigate\nsec-fetch-dest: ";
+        let judged = |dest: &str| judge(&guard, &format!("{followed}{dest}"), NOW);
+        assert_eq!(judged("document"), Verdict::Open(Route::Page));
+        for dest in ["iframe", "frame", "object", "embed", "fencedframe"] {
+            assert_eq!(judged(dest), Verdict::Refused(Why::ForeignOrigin), "{dest}");
+        }
+        let opened = format!("{followed}document").replace("GET /", "GET /metrics");
+        assert_eq!(judge(&guard, &opened, NOW), Verdict::Refused(Why::ForeignOrigin), "the page alone is linked to");
+    }
+
+    #[test]
+    fn a_sessions_token_is_as_good_as_the_services_own_until_its_end() {
+        let (guard, token) = guard(false);
+        let call = |token: &str| {
+            format!("POST /comet.taskrunner.v1.TaskRunner/X\ncontent-type: application/json\nauthorization: {token}")
+        };
+        let passed = Verdict::Authenticated(Route::Call(Credential::Needed));
+        let session = call(&format!("Bearer {token}"));
+        assert_eq!(judge(&guard, &call("Bearer secret"), NOW), passed);
+        assert_eq!(judge(&guard, &call("bearer secret"), NOW), passed);
+        assert_eq!(judge(&guard, &session, NOW), passed);
+        let end = NOW.saturating_add(session::SESSION_LIFE);
+        assert_eq!(judge(&guard, &session, end), Verdict::Refused(Why::TokenInvalid));
+        for wrong in ["secret", "Bearer", "Bearer ", "Bearer  secret", "Basic secret"] {
+            assert_eq!(judge(&guard, &call(wrong), NOW), Verdict::Refused(Why::TokenInvalid), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_there_twice_is_none_that_can_be_trusted() {
+        let (guard, _) = guard(false);
+        let judged = |headers: &str| judge(&guard, &format!("GET /healthz\n{headers}"), NOW);
+        assert_eq!(judged(""), Verdict::Open(Route::Probe));
+        let (origin, site) = ("origin: http://127.0.0.1:50051", "sec-fetch-site: none");
+        for (twice, why) in [
+            ("host: 127.0.0.1:50051".to_owned(), Why::ForeignHost),
+            (format!("{origin}\n{origin}"), Why::ForeignOrigin),
+            (format!("{site}\n{site}"), Why::ForeignOrigin),
+            ("authorization: Bearer secret\nauthorization: Bearer secret".to_owned(), Why::TokenInvalid),
+        ] {
+            assert_eq!(judged(&twice), Verdict::Refused(why), "{twice}");
+        }
+    }
+
+    #[test]
+    fn the_old_routes_are_there_when_asked_for_and_for_no_page() {
+        let old = "POST /execute\ncontent-type: application/json";
+        assert_eq!(judge(&guard(false).0, old, NOW), Verdict::Refused(Why::UnknownPath));
+        let (guard, _) = guard(true);
+        assert_eq!(judge(&guard, old, NOW), Verdict::Open(Route::Legacy));
+        for page in ["origin: http://127.0.0.1:50051", "sec-fetch-site: same-origin", "sec-fetch-site: none"] {
+            let judged = judge(&guard, &format!("{old}\n{page}"), NOW);
+            assert_eq!(judged, Verdict::Refused(Why::ForeignOrigin), "{page}");
+        }
+    }
+}

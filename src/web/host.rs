@@ -63,15 +63,15 @@ pub(super) struct Host {
 /// and `0.0.0.0` is no name of anything.
 pub(super) fn hosts(address: SocketAddr, named: &[HostName], tls: bool) -> Vec<Host> {
     let own: &'static [&'static str] = if tls { &["https"] } else { &["http"] };
-    let mut hosts = Vec::new();
+    let either: &'static [&'static str] = &["https", "http"];
+    // Without a port it is named behind a proxy, on whatever port that has.
+    let portless = named.iter().filter(|named| named.port.is_none());
+    let mut hosts: Vec<Host> = portless.map(|named| Host { name: named.name.clone(), schemes: either }).collect();
     let mut add = |name: &str, port: u16, schemes: &'static [&'static str]| {
         hosts.push(Host { name: format!("{name}:{port}"), schemes });
-        for scheme in schemes {
-            // Browsers leave the default port out.
-            if (*scheme, port) == ("https", 443) || (*scheme, port) == ("http", 80) {
-                hosts.push(Host { name: name.to_owned(), schemes: std::slice::from_ref(scheme) });
-            }
-        }
+        // Browsers leave the default port out.
+        let default = schemes.iter().find(|scheme| matches!((**scheme, port), ("https", 443) | ("http", 80)));
+        hosts.extend(default.map(|scheme| Host { name: name.to_owned(), schemes: std::slice::from_ref(scheme) }));
     };
     for name in ["127.0.0.1", "localhost", "[::1]"] {
         add(name, address.port(), own);
@@ -81,11 +81,7 @@ pub(super) fn hosts(address: SocketAddr, named: &[HostName], tls: bool) -> Vec<H
         add(&name, address.port(), own);
     }
     for HostName { name, port } in named {
-        match port {
-            Some(port) => add(name, *port, &["https", "http"]),
-            // Behind a proxy on a default port, or called directly.
-            None => [443, 80, address.port()].into_iter().for_each(|port| add(name, port, &["https", "http"])),
-        }
+        add(name, port.unwrap_or(address.port()), either);
     }
     hosts
 }
@@ -119,6 +115,8 @@ mod tests {
         for name in ["tasks.example.org", "tasks.example.org:50051"] {
             assert!(named.contains(&name.to_owned()), "{named:?}");
         }
+        let portless = hosts("127.0.0.1:80".parse().unwrap(), &["a.test".parse().unwrap()], false);
+        assert!(portless.iter().any(|host| host.name == "a.test" && host.schemes == ["https", "http"]));
         let named = names("127.0.0.1:50051", &["a.test:8443"], false);
         assert!(named.contains(&"a.test:8443".to_owned()) && !named.contains(&"a.test".to_owned()));
     }

@@ -140,6 +140,16 @@ impl Lines {
         tokio::time::timeout(SOON, self.next_line()).await.expect("a line comes soon")
     }
 
+    /// The next line that is no reading.
+    pub(crate) async fn next_change(&mut self) -> Option<Value> {
+        loop {
+            match self.next().await {
+                Some(line) if line["kind"] == "SAMPLE" => {}
+                other => return other,
+            }
+        }
+    }
+
     async fn next_line(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {

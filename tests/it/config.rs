@@ -89,3 +89,17 @@ async fn what_is_logged_is_a_setting() {
     let log = service.log_to_end();
     assert!(log.contains("serving") && log.lines().all(|line| !line.starts_with('{')), "{log}");
 }
+
+#[tokio::test]
+async fn a_logged_name_can_neither_begin_a_line_nor_speak_to_a_terminal() {
+    let hostile = "gone=/nowhere\u{1b}[2J\r\n2026-01-01T00:00:00Z INFO all is well\u{202e}";
+    for format in ["pretty", "json"] {
+        let mut service =
+            Service::start_with(Options::default().arg("--browser").arg(hostile).arg("--log-format").arg(format));
+        service.terminate();
+        let log = service.log_to_end();
+        assert_eq!(log.lines().filter(|line| line.contains("all is well")).count(), 1, "{log}");
+        assert!(log.lines().all(|line| !line.starts_with("2026-01-01")), "{log}");
+        assert!(!log.contains(['\u{1b}', '\r', '\u{202e}']), "{log:?}");
+    }
+}

@@ -16,7 +16,8 @@ use tonic_reflection::pb::v1::{
 };
 
 use super::{
-    service::{SOON, Service, ended, execute, stub_url},
+    line::{Line, Transport, addressed},
+    service::{Options, SOON, Service, ended, execute, stub_url},
     wire::{Refused, begin, jobs_made, read_refusal, report, status},
 };
 
@@ -129,13 +130,18 @@ async fn a_request_that_names_another_host_is_refused() {
         format!("0.0.0.0:{port}"),
     ];
     for authority in foreign {
-        let answer = Raw { authority: authority.clone(), ..right(&service) }.send(&service).await;
-        assert_eq!(answer.status, StatusCode::MISDIRECTED_REQUEST, "{authority}");
+        let refusal = Raw { authority: authority.clone(), ..right(&service) }.send(&service).await.refusal();
+        assert_eq!(
+            (refusal.code, refusal.reason.as_str()),
+            (Code::PermissionDenied, "HOST_NOT_ALLOWED"),
+            "{authority}"
+        );
+        assert!(refusal.message.contains("--host"));
     }
     let two_faced = [format!("evil.test:{port}"), format!("localhost:{port}"), String::new()];
     for host in two_faced {
-        let answer = right(&service).header("host", host.clone()).send(&service).await;
-        assert_eq!(answer.status, StatusCode::MISDIRECTED_REQUEST, "host {host:?} beside the authority");
+        let refusal = right(&service).header("host", host.clone()).send(&service).await.refusal();
+        assert_eq!(refusal.reason, "HOST_NOT_ALLOWED", "host {host:?} beside the authority");
     }
     nothing_was_done(&service).await;
 }
@@ -160,10 +166,9 @@ async fn what_a_page_can_send_by_itself_is_no_grpc_and_is_refused() {
         "text/plain",
         "application/x-www-form-urlencoded",
         "multipart/form-data; boundary=x",
-        "application/json",
-        "application/grpc-web",
-        "application/grpc-web-text",
         "application/grpc+json",
+        "application/json; charset=utf-16",
+        "text/plain; application/json",
         "application/grpc;charset=utf-8",
         "application/grpcx",
         "",
@@ -232,14 +237,15 @@ async fn every_call_but_a_callback_needs_the_token_before_it_is_looked_at() {
         let refusal = Raw { path, ..right(&service) }.without("authorization").send(&service).await.refusal();
         assert_eq!(refusal.reason, "TOKEN_MISSING", "{method}");
     }
-    for path in [
-        "/",
-        "/grpc.health.v1.HealthX/Check",
-        "/grpc.reflection.v1.ServerReflectionX/Y",
-        "/comet.taskrunner.v1.TaskRunner/Callback/x",
+    for (path, reason) in [
+        ("/", "METHOD_NOT_ALLOWED"),
+        ("/grpc.health.v1.HealthX/Check", "PATH_UNKNOWN"),
+        ("/grpc.reflection.v1.ServerReflectionX/Y", "PATH_UNKNOWN"),
+        ("/comet.taskrunner.v1.TaskRunnerX/Execute", "PATH_UNKNOWN"),
+        ("/comet.taskrunner.v1.TaskRunner/Callback/x", "TOKEN_MISSING"),
     ] {
         let refusal = Raw { path, ..right(&service) }.without("authorization").send(&service).await.refusal();
-        assert_eq!(refusal.reason, "TOKEN_MISSING", "{path}");
+        assert_eq!(refusal.reason, reason, "{path}");
     }
     nothing_was_done(&service).await;
 }
@@ -337,13 +343,16 @@ async fn http_1_is_answered_in_words_and_does_nothing() {
     let grpc = format!("Content-Type: application/grpc\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n");
     let post = format!("POST {EXECUTE}");
     let cases = [
-        (head("GET /", &ours, ""), "405"),
+        (head("DELETE /", &ours, ""), "405"),
+        (head("GET /nothing", &ours, ""), "404"),
         (head("GET /", &format!("Host: evil.test:{port}\r\n"), ""), "421"),
         (head("GET /", "Host: localhost\r\n", ""), "421"),
         (head("GET /", &format!("{ours}Host: evil.test\r\n"), ""), "4"),
         (head("GET /", "", ""), "4"),
         (head(&format!("GET http://evil.test:{port}/"), &ours, ""), "421"),
-        (head(&post, &ours, "Content-Type: application/json\r\nContent-Length: 0\r\n"), "415"),
+        (head(&post, &ours, "Content-Type: application/json\r\nContent-Length: 0\r\n"), "401"),
+        (head(&post, &ours, "Content-Type: text/plain\r\nContent-Length: 0\r\n"), "415"),
+        (head(&post, &ours, &format!("X: {}\r\nContent-Length: 0\r\n", "x".repeat(17 * 1024))), "431"),
         (head(&post, &ours, &grpc), "505"),
         (
             head(
@@ -360,6 +369,67 @@ async fn http_1_is_answered_in_words_and_does_nothing() {
         assert!(!answer.to_lowercase().contains("access-control-"), "{answer:?}");
     }
     nothing_was_done(&service).await;
+}
+
+/// Whole answers, each as its caller reads it.
+#[tokio::test]
+async fn a_refusal_is_in_the_form_that_its_caller_speaks() {
+    let service = Service::start();
+    let mut line = Line::new(Transport::Http1, service.address.strip_prefix("http://").unwrap(), None);
+    let host = format!("localhost:{}", port(&service));
+    let mut without_token = async |content: &str| {
+        let request = addressed(Transport::Http1, &host, EXECUTE).method(Method::POST).header("content-type", content);
+        line.send(&request.body(hyper::body::Bytes::new()).unwrap()).await
+    };
+    for content in ["application/grpc-web+proto", "application/grpc-web-text"] {
+        let reply = without_token(content).await;
+        assert_eq!((reply.status, reply.grpc_status()), (StatusCode::OK, Some(16)), "{content}");
+        assert_eq!(reply.header("content-type"), content);
+        assert_eq!(read_refusal(&tonic::Status::from_header_map(&reply.headers).unwrap()).reason, "TOKEN_MISSING");
+    }
+    let reply = without_token("application/json").await;
+    let json: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!((reply.status, &json["code"]), (StatusCode::UNAUTHORIZED, &"unauthenticated".into()));
+    assert_eq!(reply.reason(), "TOKEN_MISSING");
+    assert_eq!((reply.header("www-authenticate"), reply.header("cache-control")), ("Bearer", "no-store"));
+    assert!(json["message"].as_str().unwrap().contains("comet-task-runner token"));
+    let reply = without_token("text/plain").await;
+    assert!(reply.text().contains("application/json") && reply.text().ends_with('\n'), "{reply:?}");
+}
+
+#[tokio::test]
+async fn a_flood_of_refusals_is_a_line_of_the_log() {
+    let service = Service::start();
+    let mut line = Line::new(Transport::H2c, service.address.strip_prefix("http://").unwrap(), None);
+    let host = format!("localhost:{}", port(&service));
+    for number in 0..200 {
+        let path = format!("/secret{number}?token=tell-nobody");
+        let request = addressed(Transport::H2c, &host, &path).header("authorization", "Bearer tell-nobody");
+        let reply = line.send(&request.body(hyper::body::Bytes::new()).unwrap()).await;
+        assert_eq!(reply.status, StatusCode::NOT_FOUND);
+    }
+    let log = service.left().await;
+    assert_eq!(log.matches("refused a request").count(), 1, "{log}");
+    assert!(!log.contains("tell-nobody"), "{log}");
+}
+
+#[tokio::test]
+async fn a_named_host_is_served_to_pages_of_either_scheme() {
+    let service = Service::start_with(Options::default().arg("--host").arg("tasks.example.org"));
+    for (host, origin, code) in [
+        ("tasks.example.org", "https://tasks.example.org", "0"),
+        ("tasks.example.org", "http://tasks.example.org", "0"),
+        ("tasks.example.org", "https://other.example.org", "7"),
+        ("TASKS.example.org", "https://tasks.example.org", "7"),
+        ("tasks.example.org.", "https://tasks.example.org.", "7"),
+    ] {
+        let request = Raw { authority: host.to_owned(), ..right(&service) }.header("origin", origin);
+        assert_eq!(request.send(&service).await.headers["grpc-status"], code, "{host} {origin}");
+    }
+    let port = port(&service).to_owned();
+    let near = format!("localhost:{port}");
+    let request = Raw { authority: near.clone(), ..right(&service) }.header("origin", format!("https://{near}"));
+    assert_eq!(request.send(&service).await.headers["grpc-status"], "7", "its own names have its own scheme");
 }
 
 #[tokio::test]

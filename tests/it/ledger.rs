@@ -318,6 +318,46 @@ async fn the_oldest_removals_are_forgotten_and_whoever_was_there_is_told() {
 }
 
 #[tokio::test]
+async fn a_forgotten_job_leaves_only_its_removal_behind() {
+    let store = InFile::new();
+    let ledger = store.open();
+    lived(&*ledger, &life()).await;
+    let rows = |table: &str| -> i64 {
+        let store = Connection::open(store.path()).unwrap();
+        store.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+    let counts = || ["jobs", "changes", "labels", "removals"].map(rows);
+    assert_eq!(counts(), [1, 9, 1, 0]);
+    within(ledger.purge(WallTime::from_micros(u64::MAX), 100)).await.unwrap();
+    assert_eq!(counts(), [0, 0, 0, 1]);
+    within(ledger.close()).await;
+}
+
+/// Another hand empties the store, so that whatever is still answered comes from memory.
+#[tokio::test]
+async fn the_latest_entries_are_answered_without_reading_the_store() {
+    let store = InFile::new();
+    let ledger = store.open();
+    let life = life();
+    lived(&*ledger, &life).await;
+    let stranger = Connection::open(store.path()).unwrap();
+    stranger.execute("DELETE FROM changes", []).unwrap();
+    for after in 0..=9 {
+        let entries = within(ledger.tail(Position::new(after), 100)).await.unwrap();
+        let expected: Vec<_> = jobs(&life[usize::try_from(after).unwrap()..]);
+        assert_eq!(
+            entries.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>(),
+            expected.into_iter().map(TailEntry::Change).collect::<Vec<_>>()
+        );
+    }
+    within(ledger.close()).await;
+    // What it was opened with is the store's to answer.
+    let ledger = store.open();
+    assert_eq!(within(ledger.tail(Position::START, 100)).await.unwrap(), []);
+    within(ledger.close()).await;
+}
+
+#[tokio::test]
 async fn a_store_that_another_hand_wrote_to_is_no_longer_trusted() {
     let store = InFile::new();
     let ledger = store.open();

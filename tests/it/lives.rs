@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use comet_task_runner::{
     job::{
-        Accepted, AfterFinish, Applied, BootTime, Completion, Event, EventId, ExitStatus, Fact, Job, Now, Process,
-        Profile, ReportStatus, Spec, StopStep, TaskId, TaskUrl, Tier, Timeouts, TreeEnd, WallTime,
+        Accepted, AfterFinish, Applied, BootTime, CallbackDelivery, Completion, Event, EventId, ExitStatus, Fact, Job,
+        Now, Process, Profile, ReportStatus, Spec, StopStep, TaskId, TaskUrl, Tier, Timeouts, TreeEnd, WallTime,
     },
     ledger::Append,
 };
@@ -83,6 +83,7 @@ pub(crate) fn spec() -> Spec {
         completion: Completion::Any,
         fail_on_http_error: false,
         callback_origins: vec!["https://example.org".to_owned()],
+        callback_delivery: CallbackDelivery::Binding,
         timeouts: Timeouts { queue: None, launch: None, navigation: None, run: None, idle: None },
         grace: Duration::from_secs(5),
         after_finish: AfterFinish::Close,

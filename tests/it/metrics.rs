@@ -7,13 +7,14 @@ use std::{
 };
 
 use comet_task_runner::{
-    api::v1::{self, job::Status},
+    api::v1::{self, job::Status, watch_jobs_response::Kind},
     telemetry::METRICS,
 };
 
 use super::{
     plain_http::{get, get_with},
     service::{Client, Options, SOON, Service, ended, next, next_job, to_end, watch},
+    watch_jobs::{all, follow_until, going_on, open},
     wire::{begin, cancel, report, resume},
 };
 
@@ -181,4 +182,30 @@ async fn a_token_of_another_store_is_counted_as_a_reset() {
     let mut stream = client.watch_job(resume(&made.task_id, &token)).await.unwrap().into_inner();
     assert!(next(&mut stream).await.unwrap().unwrap().reset);
     assert_eq!(at(&scrape(&one), "resets_total"), 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_watches_many_jobs_is_counted_and_timed_in_the_same_way() {
+    let service = Service::start();
+    let mut client = service.client().await;
+    let is_end = |message: &v1::WatchJobsResponse| message.job.as_ref().is_some_and(|job| job.done);
+    let mut stream = open(&mut client, all()).await;
+    let begun = follow_until(&mut stream, |message| message.kind() == Kind::Synced).await;
+    let token = begun.last().unwrap().resume_token.clone();
+    assert_eq!(at(&scrape(&service), "watchers{kind=\"jobs\"}"), 1.0);
+    // The report is the end; the exit, which follows, is none.
+    let made = begin(&mut client, "/sleep").await;
+    client.callback(report(&made, Status::Done)).await.unwrap();
+    follow_until(&mut stream, is_end).await;
+    client.cancel_job(cancel(&made.task_id)).await.unwrap();
+    follow_until(&mut stream, |message| message.job.as_ref().is_some_and(|job| job.done && !job.is_process_alive))
+        .await;
+    let now = scrape(&service);
+    assert_eq!((at(&now, "exit_to_push_seconds_count"), at(&now, "resumes_total")), (1.0, 0.0));
+
+    let mut replay = open(&mut client, going_on(&token)).await;
+    follow_until(&mut replay, |message| message.kind() == Kind::Synced).await;
+    let now = scrape(&service);
+    assert_eq!(at(&now, "exit_to_push_seconds_count"), 1.0, "what is told again is no news");
+    assert_eq!((at(&now, "resumes_total"), at(&now, "resets_total")), (1.0, 0.0));
 }

@@ -78,6 +78,7 @@ impl Driven {
         let origin = url.split('/').take(3).collect::<Vec<_>>().join("/");
         let plan = PagePlan {
             url: url.to_owned(),
+            fragment: String::new(),
             allowed_origins: vec![origin],
             callback_token: TOKEN.to_owned(),
             headless: display.is_none(),

@@ -186,13 +186,16 @@ async fn status_calls_share_a_pass_and_get_the_processor_time_with_the_next() {
         let reading = call.await.unwrap().expect("a call waits for the pass");
         assert_eq!((reading.pid, reading.cpu_percent), (task.process_id, None));
     }
+    for _ in 0..100 {
+        assert!(read_status(&mut client, &task.task_id).await.is_some(), "a reading is there while it is fresh");
+    }
     a_while(&service, &mut client).await;
     let reading = read_status(&mut client, &task.task_id).await.unwrap();
     assert!(reading.cpu_percent.is_some_and(|percent| percent > 10.0), "{reading:?}");
     drop(client);
     // A call that comes just when a pass begins cannot know that it is part of it.
     let passes = passes_in_all(service);
-    assert!((2..=3).contains(&passes), "{passes} passes");
+    assert!((2..=4).contains(&passes), "{passes} passes");
 }
 
 #[tokio::test]
@@ -208,7 +211,8 @@ async fn a_real_browser_is_read_with_all_its_processes() {
     let busy = reading_when(&mut stream, |reading| reading.cpu_percent.is_some_and(|percent| percent > 10.0)).await;
     assert!(busy.process_count > 3, "{busy:?}");
     let below = processes::descendants(begun.process_id).len();
-    assert!(busy.process_count as usize <= below + 3, "{busy:?}, and {below} below the browser process");
+    // Beside those below it, a few that left it, and none of the many that the machine has else.
+    assert!((busy.process_count as usize) < below + 10, "{busy:?}, and {below} below the browser process");
     let alone = share_mb(begun.process_id);
     assert!(busy.memory_mb > alone * 1.2 && busy.memory_mb < alone * 20.0, "{busy:?}, alone {alone}");
     real.cancel(&begun.task_id).await;

@@ -81,6 +81,8 @@ pub(crate) struct Service {
     child: Child,
     stderr: mpsc::Receiver<String>,
     pub(crate) address: String,
+    /// A link that opens the page, once.
+    pub(crate) link: String,
     /// State and run directories; short, for the sockets in it.
     home: tempfile::TempDir,
 }
@@ -98,8 +100,8 @@ impl Service {
 
     /// In a directory that the test has made ready, with an empty `r` in it.
     pub(crate) fn start_in(home: tempfile::TempDir, options: Options) -> Self {
-        let (child, address, stderr) = launch(&options, home.path());
-        Self { options, child, stderr, address, home }
+        let (child, [address, link], stderr) = launch(&options, home.path());
+        Self { options, child, stderr, address, link, home }
     }
 
     pub(crate) fn state_dir(&self) -> PathBuf {
@@ -150,8 +152,14 @@ impl Service {
 
     /// Starts it again on the same state, on another port.
     pub(crate) fn restart(&mut self) {
-        let (child, address, stderr) = launch(&self.options, self.home.path());
-        (self.child, self.address, self.stderr) = (child, address, stderr);
+        let (child, [address, link], stderr) = launch(&self.options, self.home.path());
+        (self.child, self.address, self.link, self.stderr) = (child, address, link, stderr);
+    }
+
+    /// Starts it again as another call of it would.
+    pub(crate) fn restart_with(&mut self, options: Options) {
+        self.options = options;
+        self.restart();
     }
 
     /// Asks it to leave, and waits until it has. Blocks: a client must be able to answer from another thread, else the
@@ -159,6 +167,15 @@ impl Service {
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.signal(rustix::process::Signal::TERM);
         self.wait()
+    }
+
+    /// Asks it to leave beside the runtime, so that its clients can answer, and gives all that it wrote to its log.
+    pub(crate) async fn left(mut self) -> String {
+        let leaving = move || {
+            self.terminate();
+            self.log_to_end()
+        };
+        tokio::task::spawn_blocking(leaving).await.unwrap()
     }
 
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
@@ -240,7 +257,10 @@ pub(crate) fn command(options: &Options, home: &Path) -> Command {
             command
         }
     };
-    command.args(["serve", "--listen", "127.0.0.1:0", "--state-dir"]).arg(home.join("s"));
+    command.args(["serve", "--state-dir"]).arg(home.join("s"));
+    if !options.args.iter().any(|arg| arg == "--listen") {
+        command.args(["--listen", "127.0.0.1:0"]);
+    }
     if !options.real_browser {
         command.arg("--browser").arg(format!("stub={},exit-only", stub_browser().display()));
     }
@@ -258,7 +278,7 @@ pub(crate) fn command(options: &Options, home: &Path) -> Command {
     command
 }
 
-fn launch(options: &Options, home: &Path) -> (Child, String, mpsc::Receiver<String>) {
+fn launch(options: &Options, home: &Path) -> (Child, [String; 2], mpsc::Receiver<String>) {
     let mut child = command(options, home).spawn().unwrap();
     let log = read_lines(child.stderr.take().unwrap());
     let stdout = read_lines(child.stdout.take().unwrap());
@@ -267,7 +287,9 @@ fn launch(options: &Options, home: &Path) -> (Child, String, mpsc::Receiver<Stri
         panic!("the service did not start ({status}):\n{}", log.iter().collect::<Vec<_>>().join("\n"));
     };
     let address = line.strip_prefix("listening on ").expect("the first line names the address").to_owned();
-    (child, address, log)
+    let line = stdout.recv_timeout(SOON).expect("a second line comes at once");
+    let link = line.strip_prefix("page: ").expect("the second line opens the page").to_owned();
+    (child, [address, link], log)
 }
 
 /// Reads lines in a thread that ends with the pipe.

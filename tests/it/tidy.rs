@@ -48,7 +48,8 @@ const STATUS_MAKERS: [&str; 8] = [
 const EMPTY_WORDS: [&str; 10] =
     ["Manager", "Helper", "Helpers", "Util", "Utils", "Handler", "Processor", "Impl", "Misc", "Info"];
 /// What others named.
-const NAMES_OF_OTHERS: [(&str, &str); 1] = [("TargetInfo", "so the debugging protocol calls it")];
+const NAMES_OF_OTHERS: [(&str, &str); 2] =
+    [("TargetInfo", "so the debugging protocol calls it"), ("ConnectInfo", "so tonic calls it")];
 
 /// Words that a comment does without: promises to do better, and talk.
 const TALK: [&str; 9] =

@@ -1,7 +1,7 @@
 // A browser that does as its URL says, small enough to start a thousand times a second.
 //
 // The path of the last argument names the behaviour; without one, or with an unknown one, it exits with 64.
-//   /exit/N  /signal/N  /sleep  /ignore-term  /stop-self  /flood  /stderr?text=T
+//   /exit/N  /signal/N  /sleep  /ignore-term  /stop-self  /flood  /stderr?text=T  /stderr-url
 //   /life?file=F&ms=N&code=C  /double-fork?file=F  /dump?file=F  /late-write?file=F  /burn  /share?mb=M&n=N
 //   with descriptors 3 and 4 open: /pipe-echo  /pipe-flood?n=N&size=S  /pipe-last-word?text=T  /pipe-ignore
 #define _GNU_SOURCE
@@ -204,6 +204,10 @@ int main(int argc, char **argv) {
   if (IS("/stderr")) {
     const char *text = query(url, "text");
     write_all(2, text, strlen(text));
+    _exit(1);
+  }
+  if (IS("/stderr-url")) {
+    write_all(2, url, strlen(url));
     _exit(1);
   }
   if (IS("/double-fork")) double_fork(query(url, "file"));

@@ -31,8 +31,10 @@ use navigation::Navigation;
 /// What a session needs to know about the task.
 #[derive(Clone)]
 pub struct PagePlan {
-    /// Where the page goes.
+    /// Where the page goes, as anybody may know it.
     pub url: String,
+    /// What the page finds behind that URL, with its "#"; may be empty. Nobody else is told.
+    pub fragment: String,
     /// Whose documents may report, as `scheme://host[:port]`.
     pub allowed_origins: Vec<String>,
     /// What a report has to carry.
@@ -309,7 +311,8 @@ impl Session {
 
     fn create_page(&mut self, step: &mut Step) {
         // Always said: with `false` a browser that has no window yet refuses ("no browser is open").
-        let params = json!({ "url": self.plan.url, "newWindow": true });
+        let url = format!("{}{}", self.plan.url, self.plan.fragment);
+        let params = json!({ "url": url, "newWindow": true });
         self.call(step, Call::CreateTarget, "Target.createTarget", &params);
     }
 
@@ -329,13 +332,16 @@ impl Session {
         id
     }
 
-    /// A text of the page as watchers may see it: bounded, and without the token that a page may carry in its
-    /// address.
+    /// A text of the page as others may see it: bounded, and without the token that its address may carry, whether
+    /// we put it there or the page did.
     fn shown(&self, text: &str) -> String {
-        if self.plan.callback_token.is_empty() {
-            return bounded(text.to_owned());
+        let mut text = text.to_owned();
+        for (secret, shown) in [(&self.plan.fragment, ""), (&self.plan.callback_token, "[token]")] {
+            if !secret.is_empty() && text.contains(secret.as_str()) {
+                text = text.replace(secret.as_str(), shown);
+            }
         }
-        bounded(text.replace(&self.plan.callback_token, "[token]"))
+        bounded(text)
     }
 
     fn report_script(&self) -> String {

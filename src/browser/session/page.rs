@@ -105,7 +105,9 @@ impl Session {
                     && self.is_main_frame(&started.frame_id)
                     && started.url.starts_with("http")
                 {
-                    self.changed |= self.state.navigation.start(&started.loader_id, &started.url);
+                    // What is remembered of it is written to the disk.
+                    let url = self.shown(&started.url);
+                    self.changed |= self.state.navigation.start(&started.loader_id, &url);
                 }
             }
             "Network.requestWillBeSent" | "Network.responseReceived" => {
@@ -130,7 +132,8 @@ impl Session {
             return;
         }
         if let Some(body) = &request.request {
-            self.changed |= self.state.navigation.start(&request.request_id, &body.url);
+            let url = self.shown(&body.url);
+            self.changed |= self.state.navigation.start(&request.request_id, &url);
         }
         if let Some(response) = &request.response {
             self.changed |= self.state.navigation.respond(&request.request_id, response.status);

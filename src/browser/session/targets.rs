@@ -196,7 +196,7 @@ impl Session {
     /// The page that an earlier service made, if it left no word which one: no popup, and at the URL if possible.
     fn likely_page(&self, pages: &[TargetInfo]) -> Option<String> {
         let own = || pages.iter().filter(|info| info.kind == "page" && info.opener_id.is_none());
-        let page = own().find(|info| info.url == self.plan.url).or_else(|| own().next())?;
+        let page = own().find(|info| self.shown(&info.url) == self.plan.url).or_else(|| own().next())?;
         Some(page.target_id.clone())
     }
 

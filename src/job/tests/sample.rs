@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
 use crate::job::{
-    Accepted, AfterFinish, Applied, BootTime, Completion, Event, EventId, ExitStatus, Fact, Job, Now, Process, Profile,
-    ReportStatus, Spec, Status, StopStep, TaskId, TaskUrl, Tier, Timeout, Timeouts, TreeEnd, WallTime,
+    Accepted, AfterFinish, Applied, BootTime, CallbackDelivery, Completion, Event, EventId, ExitStatus, Fact, Job, Now,
+    Process, Profile, ReportStatus, Spec, Status, StopStep, TaskId, TaskUrl, Tier, Timeout, Timeouts, TreeEnd,
+    WallTime,
 };
 
 pub(super) const TREE_END: TreeEnd = TreeEnd { step: StopStep::Closed, killed: 0 };
@@ -30,6 +31,7 @@ pub(super) fn spec() -> Spec {
         completion: Completion::Any,
         fail_on_http_error: false,
         callback_origins: Vec::new(),
+        callback_delivery: CallbackDelivery::Binding,
         timeouts: Timeouts { queue: None, launch: None, navigation: None, run: None, idle: None },
         grace: Duration::from_secs(5),
         after_finish: AfterFinish::Close,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::job::{BootTime, TaskId, WallTime};
+use crate::job::{BootTime, CallbackDelivery, Spec, TaskId, WallTime};
 
 #[test]
 fn wall_time_keeps_microseconds_both_ways() {
@@ -54,4 +54,12 @@ fn a_task_id_has_one_spelling() {
 fn a_malformed_task_id_is_repeated_only_in_part() {
     let error = "x".repeat(10_000).parse::<TaskId>().unwrap_err().to_string();
     assert!(error.contains("xxx") && error.len() < 200, "{error}");
+}
+
+#[test]
+fn a_job_of_an_earlier_version_is_reported_on_by_the_binding() {
+    let mut stored = serde_json::to_value(super::sample::spec()).unwrap();
+    assert!(stored.as_object_mut().unwrap().remove("callback_delivery").is_some());
+    let spec: Spec = serde_json::from_value(stored).unwrap();
+    assert_eq!(spec.callback_delivery, CallbackDelivery::Binding);
 }

@@ -21,12 +21,15 @@ use self::{
 };
 use super::{
     Answer, Append, Appended, Fault, Health, JobFilter, JobLog, Ledger, LedgerId, ListQuery, Position, Purged,
-    ReadError, Requested, Snapshot, TailEntry, recent::Recent, shelf::Shelf,
+    ReadError, Requested, Snapshot, TailEntry,
+    recent::{Answered, Recent},
+    shelf::Shelf,
 };
 use crate::job::{EventId, Job, TaskId, WallTime};
 
 mod append;
 mod fault;
+mod inspect;
 mod list;
 mod prove;
 mod purge;
@@ -34,6 +37,7 @@ mod read;
 mod schema;
 mod writer;
 
+pub use inspect::Inspected;
 pub use schema::OpenError;
 
 /// A ledger in a file.
@@ -79,6 +83,14 @@ impl EmbeddedLedger {
             tail,
             health,
         })
+    }
+
+    /// Looks at the store at a path without touching it, also while a service uses it. Blocks while all of it is read.
+    ///
+    /// # Errors
+    /// Says what is wrong with the file, and what to do about it.
+    pub fn inspect(path: &Path) -> Result<Inspected, OpenError> {
+        inspect::inspect(path)
     }
 
     /// Hands work to the writer and waits for its answer.
@@ -190,14 +202,13 @@ impl Ledger for EmbeddedLedger {
 
     fn tail(&self, after: Position, limit: usize) -> Answer<'_, Result<Vec<(Position, TailEntry)>, ReadError>> {
         Box::pin(async move {
-            // What is committed but not rung for yet is left for the next call, which the bell asks for.
-            let rung = *self.tail.borrow();
-            if after > rung {
-                return Err(ReadError::PositionAhead(after));
-            }
-            match self.memory.recent.between(after, rung, limit) {
-                Some(entries) => Ok(entries),
-                None => self.readers.read(move |store| read::tail(store, after, rung, limit)).await,
+            match self.memory.recent.after(after, limit) {
+                Answered::Here(entries) => Ok(entries),
+                // What is committed but not shown yet is left for the next call, which the bell asks for.
+                Answered::InStore { up_to } => {
+                    self.readers.read(move |store| read::tail(store, after, up_to, limit)).await
+                }
+                Answered::Ahead => Err(ReadError::PositionAhead(after)),
             }
         })
     }

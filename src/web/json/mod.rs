@@ -28,6 +28,7 @@ use tokio::time::Instant;
 
 use crate::api::{Failure, REQUEST_BYTES_MAX, json::Method};
 
+pub(super) use call::Calls;
 use call::{Inner, Sent, within};
 
 /// What the content types of JSON begin with.
@@ -82,6 +83,12 @@ pub(super) async fn whole(body: Body) -> Result<Vec<u8>, Failure> {
             Err(Failure::refused(StatusCode::BAD_REQUEST, "REQUEST_CUT", text))
         }
     }
+}
+
+/// For a body that is not the JSON that its path takes.
+pub(super) fn invalid(error: &serde_json::Error) -> Failure {
+    let text = format!("the body is not the JSON of a request for this path: {error}");
+    Failure::refused(StatusCode::BAD_REQUEST, "JSON_INVALID", text)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

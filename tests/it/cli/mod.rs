@@ -1,5 +1,6 @@
 //! The command line, as a person or a script runs it.
 
+mod list;
 mod own;
 mod run;
 mod serve;

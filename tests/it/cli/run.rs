@@ -70,6 +70,7 @@ async fn errors_name_the_field_and_the_remedy() {
         (&["run", "http://stub.test/sleep", "--timeout-run", "soon"], 2, &["--timeout-run", "30s"]),
         (&["run", "http://stub.test/sleep", "--request-id", "seven"], 2, &["request_id"]),
         (&["run", "http://stub.test/sleep", "--label", "team"], 2, &["KEY=VALUE"]),
+        (&["run", "http://stub.test/sleep#a", "--callback-delivery", "fragment"], 2, &["url", "fragment \"a\""]),
         (&["status", "seven"], 2, &["task_id", "seven"]),
         (
             &["watch", "01a20ca6-76f5-7271-9a36-060a04fd6865"],

@@ -10,7 +10,7 @@ use super::super::service::{Options, Service, command, eventually};
 use super::{Call, ended, on, program};
 
 #[tokio::test]
-async fn serve_says_its_address_and_nothing_else() {
+async fn serve_says_its_address_and_the_pages_and_nothing_else() {
     for signal in [Signal::TERM, Signal::INT] {
         let home = tempfile::Builder::new().prefix("ct").tempdir_in("/tmp").unwrap();
         fs::create_dir(home.path().join("r")).unwrap();
@@ -19,6 +19,8 @@ async fn serve_says_its_address_and_nothing_else() {
         let said = service.line().await.unwrap();
         let address = said.strip_prefix("listening on ").unwrap();
         assert_eq!(fs::read_to_string(home.path().join("s/endpoint")).unwrap().trim(), address);
+        let page = service.line().await.unwrap();
+        assert!(page.starts_with(&format!("page: {address}/#code=")), "{page}");
 
         service.signal(signal);
         let end = service.end().await;

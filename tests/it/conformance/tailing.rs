@@ -1,6 +1,9 @@
 //! The rules of following: a snapshot, and the tail after it, wherever that is read from.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use comet_task_runner::{
     job::WallTime,
@@ -88,10 +91,12 @@ pub(crate) async fn the_tail_is_the_same_from_memory_and_from_the_store(store: &
     const LIVES: usize = 8 * 20;
     const KEPT: u64 = 130;
     let ledger = store.open();
-    let (first, long_kept) = (life_from(WallTime::from_micros(BORN_AT - 1)), life());
+    let brief = || life_from(WallTime::from_micros(BORN_AT - 1));
+    let (first, late, long_kept) = (brief(), brief(), life());
     lived(&*ledger, &first).await;
     lived(&*ledger, &long_kept[..7]).await;
     within(write_lives(&ledger, 8, LIVES / 8).join_all()).await;
+    lived(&*ledger, &late).await;
     within(ledger.purge(WallTime::from_micros(BORN_AT), KEPT)).await.unwrap();
     lived(&*ledger, &long_kept[7..]).await;
     lived(&*ledger, &life()[..5]).await;
@@ -104,7 +109,14 @@ pub(crate) async fn the_tail_is_the_same_from_memory_and_from_the_store(store: &
     for (before, after) in before.iter().zip(&after) {
         assert_eq!(before, after);
     }
-    assert!(before.iter().flatten().any(|(_, entry)| *entry == TailEntry::Removed(id_of(&first))));
+    for gone in [first, late] {
+        let of_it = |entry: &TailEntry| match entry {
+            TailEntry::Change(job) => job.id == id_of(&gone),
+            TailEntry::Removed(id) => *id == id_of(&gone),
+        };
+        let told: HashSet<_> = before.iter().flatten().filter(|(_, entry)| of_it(entry)).map(|(at, _)| at).collect();
+        assert_eq!(told.len(), 1, "its removal alone");
+    }
     within(ledger.close()).await;
 }
 

@@ -1,6 +1,7 @@
 //! Conversations as they were recorded from a browser, and as a hostile page would have them.
 
 mod adoption;
+mod fragment;
 mod navigation;
 mod opening;
 mod reports;
@@ -15,6 +16,7 @@ const TOKEN: &str = "s3cret";
 fn plan(headless: bool) -> PagePlan {
     PagePlan {
         url: URL.to_owned(),
+        fragment: String::new(),
         allowed_origins: vec![ORIGIN.to_owned()],
         callback_token: TOKEN.to_owned(),
         headless,
