@@ -89,6 +89,6 @@ export class App {
     dropToken(refused);
     // Another tab got a new one while this was on its way.
     if (token !== undefined && token !== refused) this.#link.say({ kind: 'token', token });
-    else if (this.entryProblem.value === '') this.entryProblem.value = 'The service no longer accepts the token of this page.';
+    else if (this.entryProblem.value === '') this.entryProblem.value = 'The service does not, or no longer, accept this token.';
   }
 }

@@ -62,7 +62,7 @@ export class Hub {
   }
 
   #welcome(port: Port, token: string | undefined): void {
-    if (token !== undefined) this.#subscription.useToken(token);
+    if (token !== undefined) this.#subscription.offerToken(token);
     if (!this.#running) {
       this.#running = true;
       void this.#subscription.run(new AbortController().signal);

@@ -49,13 +49,13 @@ export class Link {
   }
 
   #shared(): Port | undefined {
-    if (typeof SharedWorker === 'undefined') return undefined;
     try {
       const worker = new SharedWorker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'comet-task-runner' });
       // Its script could not be loaded, as during a restart of the service: better a stream of one's own than none.
       worker.onerror = () => { if (this.#port === worker.port) this.#use(this.#own()); };
       return worker.port;
     } catch {
+      // There is no such thing in this browser, or the page may not use it.
       return undefined;
     }
   }

@@ -103,9 +103,14 @@ export class Subscription {
     }
   }
 
-  /** A token to show. One that was just refused is not tried again. */
+  /** A token that a tab happens to have. One that was refused is not tried again. */
+  offerToken(token: string): void {
+    if (token !== this.#refused) this.useToken(token);
+  }
+
+  /** A token that somebody just got or gave, to be shown from now on. */
   useToken(token: string): void {
-    if (token === this.#token || token === this.#refused) return;
+    if (token === this.#token) return;
     const replaces = this.#token !== undefined;
     this.#token = token;
     this.#failures = 0;

@@ -41,6 +41,8 @@ export class Fake {
   /** What problems GetRunner tells. */
   problems: string[] = [];
   runnersMet = 0;
+  /** How often a call showed no good token. */
+  refusals = 0;
   #log: { taskId: string; job: Job | undefined }[] = [];
   #store = 'a';
   #streams = new Set<Stream>();
@@ -170,6 +172,8 @@ export class Fake {
   #admit(context: HandlerContext): void {
     const shown = context.requestHeader.get('authorization')?.replace('Bearer ', '') ?? '';
     if (this.tokens.has(shown)) return;
+    this.refusals += 1;
+    this.#happened();
     throw new ConnectError('no valid token', Code.Unauthenticated, undefined, [
       { desc: ErrorInfoSchema, value: { reason: 'TOKEN_INVALID', domain: 'taskrunner.comet' } },
     ]);

@@ -107,9 +107,15 @@ describe('a subscription', () => {
   test('asks_for_another_token_when_its_own_is_refused', async () => {
     const page = watch('bad');
     await page.until('the token is refused', () => page.said.some((said) => said.state === 'token needed' && said.refused === 'bad'));
-    // Neither again nor by itself: a refused token is asked for, not tried.
-    page.subscription.useToken('bad');
+    // Not because a tab still has it, and not by itself; only when somebody gives it again.
+    page.subscription.offerToken('bad');
     page.subscription.wake();
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(page.states.at(-1), 'token needed');
+    assert.ok(!page.states.slice(2).includes('connecting'), page.states.join());
+    page.subscription.useToken('bad');
+    await fake.until('it is tried again', () => fake.refusals === 2);
+    await page.stands('token needed', 3);
     page.subscription.useToken('good');
     await page.stands('live');
     assert.equal(fake.watched.length, 1);

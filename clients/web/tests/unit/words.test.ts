@@ -5,6 +5,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 
 import { Job_Reason as Reason, Job_Status as Status, JobSchema } from '../../src/gen/comet/taskrunner/v1/task_runner_pb.ts';
+import { ErrorInfoSchema } from '../../src/gen/google/rpc/error_details_pb.ts';
 import { problemOf } from '../../src/problem.ts';
 import { messageOf, reasonOf } from '../../src/reasons.ts';
 import { codeIn, parsePasted, whyRefused } from '../../src/session.ts';
@@ -91,6 +92,9 @@ test('only_a_call_that_may_have_worked_is_made_again', () => {
   assert.equal(code(Code.Unavailable), 'cut');
   assert.equal(code(Code.DeadlineExceeded), 'cut');
   assert.equal(code(Code.Unknown), 'cut');
+  const answered = new ConnectError('x', Code.Internal, undefined, [{ desc: ErrorInfoSchema, value: { reason: 'WHATEVER' } }]);
+  assert.deepEqual([problemOf(answered).code, problemOf(answered).reason], ['refused', 'WHATEVER']);
+  assert.equal(code(Code.Internal), 'cut');
   assert.equal(code(Code.InvalidArgument), 'refused');
   assert.equal(code(Code.ResourceExhausted), 'refused');
   assert.equal(code(Code.Unauthenticated), 'unauthenticated');
