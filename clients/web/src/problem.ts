@@ -5,7 +5,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from './gen/google/rpc/error_details_pb.ts';
 
 export interface Problem {
-  /** The gRPC code's name, in lower case with spaces, as "invalid argument". */
+  /** What to do: get a token, call again, or mend the request. */
   code: 'unauthenticated' | 'cut' | 'refused';
   /** The service's own name for it, such as "QUEUE_FULL". Absent when the service never answered. */
   reason?: string;
@@ -70,6 +70,6 @@ function wordsFor(code: Code, message: string): string {
 /** Errors are lower case without a full stop; people read sentences. */
 export function sentence(text: string): string {
   if (text === '') return '';
-  const start = text.charAt(0).toUpperCase() + text.slice(1);
+  const start = (text.charAt(0).toUpperCase() + text.slice(1)).replace(/^Url\b/, 'URL');
   return /[.!?…]$/.test(start) ? start : `${start}.`;
 }

@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createHttpServer, type ServerResponse } from 'node:http';
 import { createInterface } from 'node:readline';
 
@@ -66,6 +66,11 @@ export class Service {
     }
   }
 
+  /** Its API token. */
+  get token(): string {
+    return readFileSync(`${this.#home}/s/token`, 'utf8').trim();
+  }
+
   get log(): string {
     return this.#log;
   }
@@ -87,11 +92,15 @@ export class Service {
 export class Proxy {
   readonly requests: string[] = [];
   #server: Server | undefined;
+  readonly #open = new Set<Socket>();
+  #isCut = false;
   port = 0;
   target = 0;
 
   async start(): Promise<this> {
     this.#server = createServer((browser) => {
+      if (this.#isCut) return void browser.destroy();
+      this.#open.add(browser);
       const service = connect(this.target, '127.0.0.1');
       browser.on('data', (bytes) => {
         for (const [, method, path] of bytes.toString('latin1').matchAll(/(?:^|\n)([A-Z]+) (\S+) HTTP\/1\.1\r/g)) {
@@ -101,7 +110,10 @@ export class Proxy {
       // What one side does, the other shall see: an end as an end, a cut as a cut.
       browser.pipe(service).pipe(browser);
       browser.on('error', () => service.destroy());
-      browser.on('close', () => service.destroy());
+      browser.on('close', () => {
+        this.#open.delete(browser);
+        service.destroy();
+      });
       service.on('error', () => browser.destroy());
       service.on('close', () => browser.destroy());
     });
@@ -112,6 +124,16 @@ export class Proxy {
   /** How often a method of the service was called. */
   calls(method: string): number {
     return this.requests.filter((request) => request === `POST /comet.taskrunner.v1.TaskRunner/${method}`).length;
+  }
+
+  /** As when a cable is pulled: nothing gets through until it is mended. */
+  cut(): void {
+    this.#isCut = true;
+    for (const browser of this.#open) browser.destroy();
+  }
+
+  mend(): void {
+    this.#isCut = false;
   }
 
   stop(): void {

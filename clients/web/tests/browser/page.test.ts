@@ -74,8 +74,7 @@ test('a_link_that_is_opened_in_the_open_page_lets_in', async () => {
 test('a_token_that_one_tab_gets_heals_the_others', async () => {
   const first = await open(context, fake.url);
   const second = await open(context, fake.url);
-  await connection(first, 'Token needed');
-  await connection(second, 'Token needed');
+  for (const tab of [first, second]) await connection(tab, 'Token needed');
   await second.getByLabel('Link or token').fill('good');
   await second.keyboard.press('Enter');
   await connection(second, 'Live');
@@ -274,18 +273,15 @@ test('without_shared_workers_each_tab_has_a_stream_of_its_own', async () => {
   await connection(other, 'Live');
   assert.equal(fake.openStreams, 2);
   fake.change(fake.taskId(), { url: 'http://example.test/both' });
-  await page.getByText('/both').waitFor();
-  await other.getByText('/both').waitFor();
+  for (const tab of [page, other]) await tab.getByText('/both').waitFor();
   // Told by the browser's store, since these tabs have nothing else in common.
   fake.tokens.delete('good');
   fake.tokens.add('better');
   fake.cut();
-  await connection(page, 'Token needed');
-  await connection(other, 'Token needed');
+  for (const tab of [page, other]) await connection(tab, 'Token needed');
   await other.getByLabel('Link or token').fill('better');
   await other.keyboard.press('Enter');
-  await connection(page, 'Live');
-  await connection(other, 'Live');
+  for (const tab of [page, other]) await connection(tab, 'Live');
   await other.close();
   await fake.until('its stream is gone', () => fake.openStreams === 1);
 });

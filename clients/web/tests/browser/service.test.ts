@@ -112,6 +112,27 @@ describe('the page before the service', { skip: missing }, () => {
     assert.deepEqual(await shown(fresh), await shown(page));
   });
 
+  test('misses_no_change_while_it_is_cut_off', async () => {
+    const page = await enter();
+    const row = await execute(page, '/done');
+    await becomes(row, 'Running');
+    proxy.cut();
+    await connection(page, 'Not connected');
+    pages.release('/done');
+    // Somebody whose connection holds sees the end.
+    const nearby = await browser.newContext();
+    await nearby.addInitScript((token) => localStorage.setItem('comet-task-runner.session', token), service.token);
+    const other = await open(nearby, `http://127.0.0.1:${service.port}/`);
+    await becomes(other.getByRole('listitem'), 'Done');
+    const last = (await shown(other))[0];
+    assert.equal(await row.locator('.status').innerText(), 'Running', 'the page cannot know yet');
+    proxy.mend();
+    await becomes(row, 'Done');
+    await nearby.close();
+    assert.deepEqual(await gaps(page), []);
+    assert.ok(Number((await shown(page))[0]?.split(' ')[1]) >= Number(last?.split(' ')[1]));
+  });
+
   test('comes_back_to_a_service_that_was_restarted_in_order', async () => {
     const page = await enter();
     const row = await execute(page, '/done');

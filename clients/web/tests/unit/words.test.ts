@@ -6,7 +6,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 
 import { Job_Reason as Reason, Job_Status as Status, JobSchema } from '../../src/gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { ErrorInfoSchema } from '../../src/gen/google/rpc/error_details_pb.ts';
-import { problemOf } from '../../src/problem.ts';
+import { problemOf, sentence } from '../../src/problem.ts';
 import { messageOf, reasonOf } from '../../src/reasons.ts';
 import { codeIn, parsePasted, whyRefused } from '../../src/session.ts';
 import { lookOf } from '../../src/statuses.ts';
@@ -39,6 +39,11 @@ test('a_message_is_not_said_twice', () => {
   assert.equal(messageOf(job({ reason: Reason.PAGE_CLOSED, message: 'the page was closed' })), '');
   assert.equal(messageOf(job({ reason: Reason.CALLBACK, message: 'm', callback: { message: 'sent 3' } })), 'sent 3');
   assert.equal(messageOf(job({ reason: Reason.PAGE_CRASHED, message: 'it said: no' })), 'it said: no');
+});
+
+test('an_error_becomes_a_sentence', () => {
+  const said = ['url is empty', 'the disk is full.', 'why?', '', 'urlish'].map(sentence);
+  assert.deepEqual(said, ['URL is empty.', 'The disk is full.', 'Why?', '', 'Urlish.']);
 });
 
 test('no_two_statuses_look_alike', () => {
