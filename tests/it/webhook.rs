@@ -6,7 +6,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -15,8 +15,14 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use comet_task_runner::api::v1::{ExecuteResponse, job::Status};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use tokio_rustls::rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
 
 use super::{
+    certificate::Certificate,
     cli::{ended as program_ended, program},
     plain_http::get_with,
     service::{Client, Options, SOON, Service, ended, eventually},
@@ -122,6 +128,10 @@ impl Drop for Receiver {
 
 fn read_request(stream: &TcpStream) -> Option<Posted> {
     stream.set_read_timeout(Some(SOON)).unwrap();
+    read_from(stream)
+}
+
+fn read_from(stream: impl Read) -> Option<Posted> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
@@ -138,7 +148,7 @@ fn read_request(stream: &TcpStream) -> Option<Posted> {
     Some(Posted { line: line.trim_end().to_owned(), headers, body: String::from_utf8(body).unwrap() })
 }
 
-fn answer(stream: &mut TcpStream, status: u16, headers: &str) {
+fn answer(stream: &mut impl Write, status: u16, headers: &str) {
     // The sender may have been killed.
     let _ = write!(stream, "HTTP/1.1 {status} x\r\n{headers}connection: close\r\ncontent-length: 0\r\n\r\n");
 }
@@ -282,4 +292,36 @@ async fn an_operators_secret_is_used_and_one_that_others_can_read_is_refused() {
     let posted = receiver.next();
     assert!(posted.is_signed_with(&mine));
     assert!(!service.state_dir().join("webhook-secret").exists());
+}
+
+/// Takes one message over TLS, as whom the certificate says; none when the sender does not trust it.
+fn receive_over_tls(listener: &TcpListener, certificate: &Certificate) -> Option<Posted> {
+    let chain = vec![CertificateDer::from_pem_file(certificate.file()).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(certificate.key_file()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let (tcp, _) = listener.accept().unwrap();
+    tcp.set_read_timeout(Some(SOON)).unwrap();
+    let mut stream = StreamOwned::new(ServerConnection::new(Arc::new(config)).unwrap(), tcp);
+    let posted = read_from(&mut stream)?;
+    answer(&mut stream, 204, "");
+    Some(posted)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_only_a_receiver_whose_certificate_the_system_trusts_gets_anything() {
+    let (trusted, stranger) = (Certificate::for_names(&["localhost"]), Certificate::for_names(&["localhost"]));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://localhost:{}/hook", listener.local_addr().unwrap().port());
+    let options = Options::default().arg("--webhook-url").arg(url);
+    let service = Service::start_with(options.env("SSL_CERT_FILE", trusted.file().to_str().unwrap()));
+    let made = finish(&mut service.client().await, "/exit/0").await;
+    assert!(receive_over_tls(&listener, &stranger).is_none(), "nothing is sent to a stranger");
+    let posted = receive_over_tls(&listener, &trusted).expect("it tries again");
+    assert_eq!(posted.task_id(), made.task_id);
+    assert!(posted.is_signed_with(&secret(&service)));
 }
