@@ -1,7 +1,7 @@
 # What a developer does with this repository. CI runs `make lint` and `make test`, nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint fmt bench tools
+.PHONY: help demo build test lint fmt page bench tools
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,14 +14,20 @@ build: ## Build the program as it is shipped: target/release/comet-task-runner
 
 test: tools ## Run every test, after installing what they need where that is allowed
 	cargo test --locked
+	clients/web/test.sh
 
-lint: proto/node_modules/.package-lock.json ## Check format, code and contract
+lint: proto/node_modules/.package-lock.json ## Check format, code, contract and the page's built files
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cd proto && npx --no-install buf lint
+	clients/web/check.sh
 
 fmt: ## Format the code
 	cargo fmt
+
+page: ## Make the page's generated code and built files anew, after a change of its sources or of the contract
+	@tests/install.sh npm
+	clients/web/check.sh --write
 
 bench: ## Measure beside the floor; writes target/bench/results.json
 	cargo bench --locked --bench side_by_side

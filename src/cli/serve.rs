@@ -53,7 +53,9 @@ impl Serve {
 
 /// Whoever starts a service waits for the first line, and finds the port in it; the second opens the page.
 fn say_address(server: &Server) -> Result<(), Problem> {
+    // In one piece: whoever reads the first line alone and closes the pipe must not end the service.
+    let lines = format!("listening on {}\npage: {}\n", server.url(), server.page_link());
     let mut out = io::stdout();
-    write!(out, "listening on {}\npage: {}\n", server.url(), server.page_link())?;
+    out.write_all(lines.as_bytes())?;
     Ok(out.flush()?)
 }

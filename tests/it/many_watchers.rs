@@ -27,27 +27,22 @@ fn with_heartbeat(seconds: u64) -> WatchJobsRequest {
 async fn silence_is_broken_by_heartbeats_with_the_token_and_every_sample() {
     let service = Service::start_with(Options::default().arg("--slots").arg("1"));
     let mut client = service.client().await;
-    let ahead = begin(&mut client, "/sleep").await;
-    let queued = begin(&mut client, "/exit/0").await;
-    let alive = CallbackRequest { progress: Some(40), ..report(&ahead, Status::Running) };
-    client.callback(alive).await.unwrap();
-    let mut stream = open(&mut client, with_heartbeat(1)).await;
+    begin(&mut client, "/sleep").await;
+    let first = begin(&mut client, "/exit/0").await;
+    let second = begin(&mut client, "/exit/0").await;
+    // Not the one that runs: its processes are read each second, so that there is no silence about it.
+    let filter = Some(only(&[&first.task_id, &second.task_id]));
+    let mut stream = open(&mut client, WatchJobsRequest { filter, ..with_heartbeat(1) }).await;
     let begun = Instant::now();
     let synced = follow_until(&mut stream, |message| message.kind() == Kind::Synced).await.pop().unwrap();
-    let filter = Some(only(&[&queued.task_id]));
-    let mut filtered = open(&mut client, WatchJobsRequest { filter, ..with_heartbeat(1) }).await;
     for beat in 1..=2 {
         let message = next_of_many(&mut stream).await.unwrap().unwrap();
         assert_eq!((message.kind(), &message.resume_token), (Kind::Heartbeat, &synced.resume_token));
         let sample = |id: &str| message.samples.iter().find(|of| of.task_id == id).unwrap().sample.clone().unwrap();
         assert_eq!(message.samples.len(), 2);
-        assert_eq!(sample(&ahead.task_id).progress, Some(40));
-        assert_eq!(sample(&queued.task_id).queue_position, Some(1));
+        assert_eq!(sample(&first.task_id).queue_position, Some(1));
+        assert_eq!(sample(&second.task_id).queue_position, Some(2));
         assert!(begun.elapsed() >= Duration::from_secs(beat) - Duration::from_millis(50), "it came too early");
-    }
-    let messages = follow_until(&mut filtered, |message| message.kind() == Kind::Heartbeat).await;
-    for message in &messages[1..] {
-        assert!(message.samples.len() == 1 && message.samples[0].task_id == queued.task_id, "{message:?}");
     }
 }
 
@@ -76,7 +71,7 @@ async fn samples_never_displace_a_change_and_come_at_most_once_a_second_and_to_w
     follow_until(&mut stream, |message| {
         model.take(message);
         if message.kind() == Kind::Sample {
-            assert!(message.samples.len() == 1 && message.samples[0].task_id == task.task_id, "{message:?}");
+            assert!(message.samples.iter().any(|of| of.task_id == task.task_id), "{message:?}");
         }
         if !message.samples.is_empty() {
             came.push(Instant::now());
@@ -95,7 +90,8 @@ async fn samples_never_displace_a_change_and_come_at_most_once_a_second_and_to_w
     pages.iter().for_each(JoinHandle::abort);
     client.callback(report(&other, Status::Done)).await.unwrap();
     let quiet = follow_until(&mut unconcerned, |message| message.kind() == Kind::Change).await;
-    assert!(quiet.iter().all(|message| message.kind() != Kind::Sample), "{quiet:?}");
+    let samples = quiet.iter().flat_map(|message| &message.samples);
+    assert!(samples.map(|of| &of.task_id).all(|id| *id == other.task_id), "{quiet:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
