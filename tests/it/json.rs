@@ -266,8 +266,11 @@ async fn each_line_is_what_a_grpc_caller_is_told() {
     let mut stream = client.watch_job(watch(&task.task_id)).await.unwrap().into_inner();
     let over_grpc = to_end(&mut stream).await;
     let mut lines = Caller::of(&service).await.watch(&service, "WatchJob", &json!({ "taskId": task.task_id })).await;
-    for message in over_grpc {
-        let line = lines.next().await.unwrap();
+    for mut message in over_grpc {
+        let mut line = lines.next().await.unwrap();
+        // A reading may be there for one of them and gone for the other.
+        message.sample = None;
+        line.as_object_mut().unwrap().remove("sample");
         let expected = comet_task_runner::api::json::message("WatchJobResponse", &message);
         assert_eq!(line, serde_json::from_str::<Value>(&expected).unwrap());
         assert_eq!(line["job"]["exitCode"], 3);
