@@ -40,6 +40,8 @@ pub(super) struct Sampler {
 struct Asks {
     /// How many watch.
     watchers: usize,
+    /// Since when somebody does, without a gap.
+    watched_since: Option<Instant>,
     /// A look that began before this is too old for somebody.
     wanted: Option<BootTime>,
 }
@@ -52,14 +54,25 @@ pub(super) struct Watching {
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        self.sampler.asks.send_modify(|asks| asks.watchers -= 1);
+        // Nobody is woken: whoever would look next sees it then.
+        self.sampler.asks.send_if_modified(|asks| {
+            asks.watchers -= 1;
+            false
+        });
     }
 }
 
 impl Sampler {
     /// Has every live job looked at each second until the answer is dropped.
     pub(super) fn watching(self: &Arc<Self>) -> Watching {
-        self.asks.send_modify(|asks| asks.watchers += 1);
+        self.asks.send_if_modified(|asks| {
+            asks.watchers += 1;
+            let is_first = asks.watchers == 1;
+            if is_first {
+                asks.watched_since = Some(Instant::now());
+            }
+            is_first
+        });
         Watching { sampler: Arc::clone(self) }
     }
 
@@ -101,22 +114,29 @@ impl Sampler {
 }
 
 /// Waits until somebody wants a look that has not begun, or until the next tick while somebody watches.
+///
+/// The first tick comes after a whole one of watching, so that watches of short tasks cost no look at all.
 async fn due(asks: &mut watch::Receiver<Asks>, begun: Option<BootTime>, next_tick: Instant) {
     loop {
-        let Asks { watchers, wanted } = *asks.borrow_and_update();
+        let Asks { watchers, watched_since, wanted } = *asks.borrow_and_update();
         if wanted > begun {
             return;
         }
         let tick = async {
-            if watchers == 0 {
-                std::future::pending::<()>().await;
+            match watched_since.filter(|_| watchers > 0) {
+                Some(since) => tokio::time::sleep_until(next_tick.max(since + TICK).into()).await,
+                None => std::future::pending().await,
             }
-            tokio::time::sleep_until(next_tick.into()).await;
         };
         tokio::select! {
             // The sender lives in the sampler that waits here.
             _ = asks.changed() => {}
-            () = tick => return,
+            () = tick => {
+                let now = asks.borrow();
+                if now.watchers > 0 && now.watched_since == watched_since {
+                    return;
+                }
+            }
         }
     }
 }
