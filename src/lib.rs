@@ -20,7 +20,8 @@
 //! # Reading order
 //!
 //! [`job`] first; then [`ledger`], [`process`] and [`browser`], which do not know each other; then [`runner`], which
-//! brings them together, one linear async function per job; then [`api`] and [`web`], the edges; then [`server`], the
+//! brings them together, one linear async function per job; then [`api`], the calls, and [`web`], the HTTP edge around
+//! them: the guard that every request passes first, JSON, the page, probes and metrics, the webhook; then [`server`], the
 //! composition root; and last the program around it: [`config`], [`telemetry`] and [`cli`].
 //!
 //! ```text
@@ -46,6 +47,7 @@
 //! * CANCELLED and TIMED_OUT are said only when nothing of the process tree is left: the shim is a sub-reaper, and
 //!   having no child left is the proof.
 //! * No number stands in for "unknown": an exit code that nobody saw is absent, and its job is LOST.
+//! * No request reaches anything before the guard has judged it, on whichever route and in whichever form it comes.
 //! * Nothing polls. Exits, messages, changes and deadlines each wake exactly who waits for them. What processes take has
 //!   no event: it is read once a second for all jobs together, and only while somebody watches.
 //! * A URL never reaches a command line of a managed browser, and nothing of the service's environment or descriptors

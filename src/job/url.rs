@@ -76,7 +76,7 @@ impl TaskUrl {
         &self.0
     }
 
-    /// Scheme, host and port as a browser writes an origin, such as "https://example.org".
+    /// Scheme, host and port as a browser writes an origin, such as `https://example.org`.
     #[must_use]
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()

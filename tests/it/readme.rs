@@ -26,6 +26,29 @@ fn blocks(text: &str) -> Vec<String> {
     blocks
 }
 
+/// The shell lines of the README.
+struct Readme {
+    blocks: Vec<String>,
+}
+
+impl Readme {
+    fn read() -> Self {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+        Self { blocks: blocks(&text) }
+    }
+
+    /// The one block with all of these words; a call's name is a whole word.
+    fn block(&self, words: &[&str]) -> &str {
+        let has = |block: &str, word: &str| {
+            block.match_indices(word).any(|(at, _)| !block[at + word.len()..].starts_with(char::is_alphanumeric))
+        };
+        let mut found = self.blocks.iter().filter(|block| words.iter().all(|word| has(block, word)));
+        let block = found.next().unwrap_or_else(|| panic!("no block of the README has {words:?}"));
+        assert!(found.next().is_none(), "more than one block of the README has {words:?}");
+        block
+    }
+}
+
 /// Where grpcurl is: installed for the tests, or by the person.
 fn grpcurl() -> Option<PathBuf> {
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin");
@@ -40,6 +63,10 @@ struct Shell {
 }
 
 impl Shell {
+    fn set(&mut self, name: &'static str, value: &str) {
+        self.variables.insert(name, value.to_owned());
+    }
+
     /// Runs one block, and gives what it prints.
     async fn run(&self, block: &str) -> String {
         let mut shell = Command::new("sh");
@@ -59,43 +86,72 @@ async fn the_readmes_calls_work_as_they_stand_there() {
         eprintln!("not run: grpcurl is not installed; tests/install.sh all installs it");
         return;
     };
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let blocks = blocks(&readme);
-    let block = |word: &str| {
-        let mut found = blocks.iter().filter(|block| block.contains(word));
-        let block = found.next().unwrap_or_else(|| panic!("no block of the README has {word:?}"));
-        assert!(found.next().is_none(), "more than one block of the README has {word:?}");
-        block
-    };
+    let readme = Readme::read();
     let program = Path::new(env!("CARGO_BIN_EXE_comet-task-runner")).parent().unwrap().to_owned();
     let path = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths([tools, program].into_iter().chain(env::split_paths(&path))).unwrap();
 
     let service = Service::start();
     let mut shell = Shell { path, variables: BTreeMap::new() };
-    shell.variables.insert("ADDR", service.address.strip_prefix("http://").unwrap().to_owned());
-    shell.variables.insert("COMET_TASK_RUNNER_STATE_DIR", service.state_dir().to_str().unwrap().to_owned());
-    let token = shell.run(&format!("{}\nprintf %s \"$TOKEN\"", block("TOKEN=${TOKEN"))).await;
+    shell.set("ADDR", service.address.strip_prefix("http://").unwrap());
+    shell.set("COMET_TASK_RUNNER_STATE_DIR", service.state_dir().to_str().unwrap());
+    // The streams that have no end of their own.
+    shell.set("SECONDS_MAX", "2");
+    let token = shell.run(&format!("{}\nprintf %s \"$TOKEN\"", readme.block(&["TOKEN=${TOKEN"]))).await;
     assert_eq!(token, service.token());
-    shell.variables.insert("TOKEN", token);
+    shell.set("TOKEN", &token);
 
-    assert!(shell.run(block("$ADDR list")).await.contains("comet.taskrunner.v1.TaskRunner"));
-    assert!(shell.run(block("$ADDR describe")).await.contains("rpc Execute"));
-    let made: serde_json::Value = serde_json::from_str(&shell.run(block("TaskRunner/Execute")).await).unwrap();
-    shell.variables.insert("TASK", made["taskId"].as_str().unwrap().to_owned());
-    assert!(shell.run(block("TaskRunner/GetStatus")).await.contains("\"status\": \"RUNNING\""));
+    assert!(shell.run(readme.block(&["$ADDR list"])).await.contains("comet.taskrunner.v1.TaskRunner"));
+    assert!(shell.run(readme.block(&["$ADDR describe"])).await.contains("rpc Execute"));
+    with_grpcurl(&mut shell, &readme).await;
+    with_curl(&mut shell, &readme).await;
+    assert!(shell.run(readme.block(&["/metrics"])).await.contains("comet_task_runner_jobs_finished_total"));
+    assert_eq!(readme.blocks.len(), 21, "a new block of the README needs its lines here");
+}
 
-    let watched = shell.run(block("TaskRunner/WatchJob"));
+/// Makes a task, tries each call on it, and ends it by a report.
+async fn with_grpcurl(shell: &mut Shell, readme: &Readme) {
+    let call = |method: &str| readme.block(&["grpcurl", &format!("TaskRunner/{method}")]);
+    let made: serde_json::Value = serde_json::from_str(&shell.run(call("Execute")).await).unwrap();
+    let task_id = made["taskId"].as_str().unwrap().to_owned();
+    shell.set("TASK", &task_id);
+    assert!(shell.run(call("GetStatus")).await.contains("\"status\": \"RUNNING\""));
+    for list in ["ListJobs", "WatchJobs"] {
+        let told = shell.run(call(list)).await;
+        assert!(told.contains(&task_id), "{list}: {told}");
+    }
+    assert!(shell.run(call("GetRunner")).await.contains("\"name\": \"stub\""));
+
+    let watched = shell.run(call("WatchJob"));
     let reported = async {
-        let alive = shell.run(block("\\\"RUNNING\\\"")).await;
-        let done = shell.run(block("\\\"DONE\\\"")).await;
+        let alive = shell.run(readme.block(&["grpcurl", "\\\"RUNNING\\\""])).await;
+        let done = shell.run(readme.block(&["grpcurl", "\\\"DONE\\\""])).await;
         (alive, done)
     };
     let (watched, (alive, done)) = tokio::join!(watched, reported);
     assert!(alive.contains("\"applied\": true") && done.contains("\"applied\": true"), "{alive}{done}");
     assert!(watched.contains("\"reason\": \"CALLBACK\"") && watched.contains("\"final\": true"), "{watched}");
-    assert!(shell.run(block("TaskRunner/CancelJob")).await.contains("\"status\": \"DONE\""));
-    assert_eq!(blocks.len(), 9, "a new block of the README needs its lines here");
+    assert!(shell.run(call("CancelJob")).await.contains("\"status\": \"DONE\""));
+}
+
+/// The same with JSON.
+async fn with_curl(shell: &mut Shell, readme: &Readme) {
+    let call = |method: &str| readme.block(&[&format!("http://$ADDR/comet.taskrunner.v1.TaskRunner/{method}")]);
+    let made: serde_json::Value = serde_json::from_str(&shell.run(call("Execute")).await).unwrap();
+    let task_id = made["taskId"].as_str().unwrap().to_owned();
+    shell.set("TASK", &task_id);
+    shell.set("CALLBACK_TOKEN", made["callbackToken"].as_str().unwrap());
+    assert!(shell.run(call("GetStatus")).await.contains("\"status\":\"RUNNING\""));
+    for list in ["ListJobs", "WatchJobs"] {
+        let told = shell.run(call(list)).await;
+        assert!(told.contains(&task_id), "{list}: {told}");
+    }
+    assert!(shell.run(call("GetRunner")).await.contains("\"name\":\"stub\""));
+    let (watched, reported) = tokio::join!(shell.run(call("WatchJob")), shell.run(call("Callback")));
+    assert!(reported.contains("\"applied\":true"), "{reported}");
+    let last: serde_json::Value = serde_json::from_str(watched.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["job"]["reason"], &last["final"]), (&"CALLBACK".into(), &true.into()), "{watched}");
+    assert!(shell.run(call("CancelJob")).await.contains("\"status\":\"DONE\""));
 }
 
 #[test]

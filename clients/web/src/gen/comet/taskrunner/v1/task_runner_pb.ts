@@ -3,9 +3,10 @@
 // Opens a URL as a task in a browser process, knows how and why that task
 // ends, and pushes every change of its state to whoever watches.
 //
-// Every call but grpc.health.v1 and reflection needs the API token as
-// `authorization: Bearer <token>`; Callback takes the job's callback token
-// instead. Every error carries a google.rpc.ErrorInfo (domain
+// Every call but grpc.health.v1 and reflection needs the API token, or that of
+// a session, as `authorization: Bearer <token>`; Callback takes the job's
+// callback token instead. Each call is there over gRPC, grpc-web and as a POST
+// of JSON. Every error carries a google.rpc.ErrorInfo (domain
 // "taskrunner.comet", reason in UPPER_SNAKE) and, where fields are at fault, a
 // google.rpc.BadRequest that names them.
 
