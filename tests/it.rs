@@ -63,6 +63,8 @@ mod lives;
 mod many_watchers;
 #[path = "it/metrics.rs"]
 mod metrics;
+#[path = "it/no_call.rs"]
+mod no_call;
 #[path = "it/nothing_left.rs"]
 mod nothing_left;
 #[path = "it/page_callback.rs"]
