@@ -35,6 +35,8 @@ mod drain;
 mod drive_by;
 #[path = "it/execute.rs"]
 mod execute;
+#[path = "it/floods.rs"]
+mod floods;
 #[path = "it/grpc_web.rs"]
 mod grpc_web;
 #[path = "it/guard.rs"]

@@ -272,7 +272,7 @@ async fn a_service_out_of_descriptors_says_so_once_and_goes_on_when_there_are_so
     let service = Service::start();
     let pid = rustix::process::Pid::from_raw(i32::try_from(service.pid()).unwrap());
     let own = rustix::process::getrlimit(Resource::Nofile);
-    let short = rustix::process::Rlimit { current: Some(3), ..own.clone() };
+    let short = rustix::process::Rlimit { current: Some(3), ..own };
     rustix::process::prlimit(pid, Resource::Nofile, short).unwrap();
     let host = service.address.strip_prefix("http://").unwrap().to_owned();
     let mut line = Line::new(Transport::Http1, &host, None);
