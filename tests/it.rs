@@ -35,6 +35,8 @@ mod drain;
 mod drive_by;
 #[path = "it/execute.rs"]
 mod execute;
+#[path = "it/floods.rs"]
+mod floods;
 #[path = "it/grpc_web.rs"]
 mod grpc_web;
 #[path = "it/guard.rs"]
@@ -63,6 +65,8 @@ mod lives;
 mod many_watchers;
 #[path = "it/metrics.rs"]
 mod metrics;
+#[path = "it/no_call.rs"]
+mod no_call;
 #[path = "it/nothing_left.rs"]
 mod nothing_left;
 #[path = "it/page_callback.rs"]

@@ -32,9 +32,16 @@ impl Failure {
         (status.code() != Code::Ok).then(|| Self::from(&status))
     }
 
-    /// A refusal of the HTTP edge's own. The code follows from the HTTP status.
+    /// A refusal of the HTTP edge's own, before anything was done. The code follows from the HTTP status.
     #[must_use]
     pub fn refused(http_status: StatusCode, reason: &str, message: impl Into<String>) -> Self {
+        let details = vec![error_info(reason, DOMAIN, &json!({}))];
+        Self { details, ..Self::unsure(http_status, message) }
+    }
+
+    /// The end of a call of which nobody can say here what it did. It has no ErrorInfo, which would say: nothing.
+    #[must_use]
+    pub fn unsure(http_status: StatusCode, message: impl Into<String>) -> Self {
         let code = match http_status {
             StatusCode::BAD_REQUEST | StatusCode::UNSUPPORTED_MEDIA_TYPE => "invalid_argument",
             StatusCode::UNAUTHORIZED => "unauthenticated",
@@ -50,8 +57,7 @@ impl Failure {
             StatusCode::GATEWAY_TIMEOUT => "deadline_exceeded",
             _ => "internal",
         };
-        let details = vec![error_info(reason, DOMAIN, &json!({}))];
-        Self { code, http_status, message: message.into(), details, retry_after: None }
+        Self { code, http_status, message: message.into(), details: Vec::new(), retry_after: None }
     }
 
     /// The reason of its ErrorInfo; empty when it has none.

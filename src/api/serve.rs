@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
+use axum::{Router, middleware};
 use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_stream::{Stream, StreamExt};
@@ -25,6 +25,7 @@ use tower::{Layer, Service as TowerService};
 use super::{
     DESCRIPTORS,
     service::Service,
+    status,
     v1::task_runner_server::{SERVICE_NAME, TaskRunnerServer},
 };
 use crate::runner::Runner;
@@ -36,6 +37,8 @@ pub type Body = tonic::body::Body;
 pub const REQUEST_BYTES_MAX: usize = 1024 * 1024;
 /// Largest response made: one job with its result and labels comes to a tenth of it.
 const RESPONSE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Largest question about health or reflection, which everybody may ask: the name of a service, a file or a type.
+const QUESTION_BYTES_MAX: usize = 4 * 1024;
 /// How long a connection may be silent before it is asked whether it lives, and how long it may take to answer.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 /// Streams of one connection: enough for a client that watches every job it has, bounded against floods.
@@ -69,12 +72,13 @@ pub async fn calls(runner: Runner, watchers_max: usize) -> Calls {
         .max_encoding_message_size(RESPONSE_BYTES_MAX);
     let built = "the descriptors that were compiled in are whole";
     let routes = Routes::new(service)
-        .add_service(health_service)
-        .add_service(reflection().build_v1().expect(built))
-        .add_service(reflection().build_v1alpha().expect(built))
+        .add_service(health_service.max_decoding_message_size(QUESTION_BYTES_MAX))
+        .add_service(reflection().build_v1().expect(built).max_decoding_message_size(QUESTION_BYTES_MAX))
+        .add_service(reflection().build_v1alpha().expect(built).max_decoding_message_size(QUESTION_BYTES_MAX))
         .prepare();
+    let router = routes.into_axum_router().layer(middleware::map_response(async |answer| status::signed(answer)));
     // Here and nowhere outside: it refuses whatever is neither grpc-web nor HTTP/2.
-    Calls { router: routes.into_axum_router().layer(GrpcWebLayer::new()), health }
+    Calls { router: router.layer(GrpcWebLayer::new()), health }
 }
 
 /// What is served, and until when.
@@ -101,11 +105,14 @@ where
         TowerService<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     <L::Service as TowerService<Request<Body>>>::Future: Send + 'static,
 {
-    let Serve { incoming, calls: Calls { router, health }, shutdown } = serve;
+    let Serve { incoming, calls: Calls { router, mut health }, shutdown } = serve;
     let leaving = async move {
         shutdown.await;
-        health.set_service_status(SERVICE_NAME, ServingStatus::NotServing).await;
-        health.set_service_status("", ServingStatus::NotServing).await;
+        // Told, then ended: a watch of the health would go on, and hold its connection, for as long as its caller likes.
+        for name in [SERVICE_NAME, ""] {
+            health.set_service_status(name, ServingStatus::NotServing).await;
+            health.clear_service_status(name).await;
+        }
     };
     Server::builder()
         .accept_http1(true)

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use http::{HeaderMap, Response};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -148,4 +149,33 @@ pub(super) fn token_missing() -> Status {
 /// For what the edge refuses.
 pub(super) fn edge(code: Code, reason: &str, message: &str) -> Status {
     status(code, reason, message, ErrorDetails::new())
+}
+
+/// Signs what the library refused before any call was made: a request that is none, or one for a call that is not
+/// there. What it says of a call that was begun, as that its time is over, stays without an ErrorInfo, since there may
+/// be a job.
+pub(super) fn signed<B>(mut response: Response<B>) -> Response<B> {
+    if let Some(status) = unsigned(response.headers()).and_then(|status| named(&status, response.headers())) {
+        status.add_header(response.headers_mut()).expect("the library's words make headers");
+    }
+    response
+}
+
+/// A refusal in the headers that says for no program why.
+fn unsigned(headers: &HeaderMap) -> Option<Status> {
+    Status::from_header_map(headers).filter(|status| status.code() != Code::Ok && status.details().is_empty())
+}
+
+fn named(status: &Status, headers: &HeaderMap) -> Option<Status> {
+    let told = status.message();
+    match status.code() {
+        Code::Unimplemented if headers.contains_key("grpc-accept-encoding") => {
+            Some(edge(Code::Unimplemented, "ENCODING_UNKNOWN", told))
+        }
+        Code::Unimplemented => Some(edge(Code::Unimplemented, "CALL_UNKNOWN", "there is no such call")),
+        Code::OutOfRange => Some(edge(Code::OutOfRange, "REQUEST_TOO_LARGE", told)),
+        // Whose fault the library does not say: there is no call yet that could have failed.
+        Code::Internal | Code::Unknown => Some(edge(Code::InvalidArgument, "REQUEST_INVALID", told)),
+        _ => None,
+    }
 }

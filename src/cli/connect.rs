@@ -17,7 +17,7 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus,
 use super::{Problem, tls::Trust};
 use crate::{
     api::v1::task_runner_client::TaskRunnerClient,
-    server::{CERTIFICATE_FILE, ENDPOINT_FILE, TOKEN_FILE},
+    server::{self, CERTIFICATE_FILE, TOKEN_FILE},
 };
 
 /// A client whose every call carries the token.
@@ -94,17 +94,15 @@ impl Target {
     fn server(&self) -> Result<String, Problem> {
         match self {
             Self::At { server, .. } => Ok(server.clone()),
-            Self::On(state_dir) => {
-                let file = state_dir.join(ENDPOINT_FILE);
-                let text = std::fs::read_to_string(&file).map_err(|error| match error.kind() {
-                    io::ErrorKind::NotFound => Problem::NoService(format!(
-                        "no service runs on {}; start one with `comet-task-runner serve`, or name one with --server",
-                        state_dir.display()
-                    )),
-                    _ => Problem::NoService(format!("{} cannot be read: {error}", file.display())),
-                })?;
-                Ok(text.lines().next().unwrap_or_default().to_owned())
-            }
+            // An endpoint that a killed service left may lead to anybody by now, who must not be shown the token.
+            Self::On(state_dir) => match server::running_at(state_dir) {
+                Ok(Some(address)) => Ok(address),
+                Ok(None) => Err(Problem::NoService(format!(
+                    "no service runs on {}; start one with `comet-task-runner serve`, or name one with --server",
+                    state_dir.display()
+                ))),
+                Err(error) => Err(Problem::NoService(error.to_string())),
+            },
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
-    time::{Sleep, sleep, timeout},
+    time::{Instant, Sleep, sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_stream::Stream;
@@ -35,6 +35,8 @@ const PREFACE_BYTES: usize = 24;
 const PREFACE_WITHIN: Duration = Duration::from_secs(30);
 /// Pause after a failed accept: without descriptors the listener would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often a failed accept is logged at most: it fails twenty times a second, for as long as descriptors are short.
+const ACCEPT_LOG_EVERY: Duration = Duration::from_secs(60);
 /// When a silent peer is asked whether it is there, how often, and how often in vain: a page whose machine sleeps holds
 /// its connection for a minute, where HTTP/1 would hold it for ever.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(10), 3);
@@ -52,13 +54,15 @@ struct Waiting {
     door: Door,
     permits: Arc<Semaphore>,
     handshakes: JoinSet<io::Result<Connection>>,
+    /// When a failed accept was last logged.
+    logged: Option<Instant>,
 }
 
 impl Door {
     /// Connections as they come, for as long as somebody asks; half-open ones end with the stream.
     pub(super) fn connections(self) -> impl Stream<Item = io::Result<Connection>> {
         let permits = Arc::new(Semaphore::new(connections_max()));
-        unfold(Waiting { door: self, permits, handshakes: JoinSet::new() }, |mut waiting| async move {
+        unfold(Waiting { door: self, permits, handshakes: JoinSet::new(), logged: None }, |mut waiting| async move {
             let connection = waiting.next().await;
             Some((Ok(connection), waiting))
         })
@@ -74,7 +78,7 @@ impl Waiting {
                     Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                     Err(error) => tracing::error!(%error, "a TLS handshake ended badly"),
                 },
-                (stream, permit) = accept(&self.door.listener, &self.permits),
+                (stream, permit) = accept(&self.door.listener, &self.permits, &mut self.logged),
                     if self.handshakes.len() < HANDSHAKES_MAX =>
                 {
                     let cut = self.door.cut.clone();
@@ -92,7 +96,11 @@ impl Waiting {
 }
 
 /// The next connection, once there is room for it. Safe to drop.
-async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+    logged: &mut Option<Instant>,
+) -> (TcpStream, OwnedSemaphorePermit) {
     let permit = Arc::clone(permits).acquire_owned().await.expect("nobody closes the semaphore");
     loop {
         match listener.accept().await {
@@ -101,7 +109,10 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream,
                 Err(error) => tracing::debug!(%error, "a connection was gone at once"),
             },
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                if logged.is_none_or(|at| at.elapsed() >= ACCEPT_LOG_EVERY) {
+                    *logged = Some(Instant::now());
+                    tracing::warn!(%error, "a connection could not be accepted; trying again until it can");
+                }
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -234,7 +245,7 @@ mod tests {
     async fn connection() -> (Connection, TcpStream, CancellationToken) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (stream, permit) = accept(&listener, &Arc::new(Semaphore::new(1))).await;
+        let (stream, permit) = accept(&listener, &Arc::new(Semaphore::new(1)), &mut None).await;
         let cut = CancellationToken::new();
         let time = Duration::from_millis(1);
         (Connection::known_within(time, Wire::Plain(stream), permit, cut.clone()), peer, cut)

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use link::{LinkError, link};
-pub use state_dir::{CERTIFICATE_FILE, ENDPOINT_FILE, StateDirError, TOKEN_FILE};
+pub use state_dir::{CERTIFICATE_FILE, StateDirError, TOKEN_FILE, running_at};
 
 use crate::{
     api::{self, Serve},
@@ -165,6 +165,8 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
     let site = SiteParts { runner: runner.clone(), sessions: Arc::clone(&sessions), legacy };
     calls.router = web::site(calls.router, site);
     let endpoint = endpoint(address, &hosts, tls.as_ref());
+    // Who finds it before the first accept waits in the listener's backlog.
+    state.write_endpoint(&endpoint, tls.as_ref().map(Tls::certificate))?;
     let door = Door { listener, tls: tls.as_ref().map(Tls::acceptor), cut: cut.clone() };
     let guard = GuardParts { address, hosts, tls: tls.is_some(), token: token.clone(), sessions, legacy };
     let serving = tokio::spawn(serving(
@@ -172,7 +174,6 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
         GuardLayer::new(Guard::new(guard)),
     ));
     let webhook = webhook.map(|webhook| tokio::spawn(webhook.run(runner.leaving())));
-    state.write_endpoint(&endpoint, tls.as_ref().map(Tls::certificate))?;
     info!(%address, tls = tls.is_some(), state_dir = %state.path().display(), "serving");
     let drain = settings.drain;
     Ok(Server {

@@ -15,7 +15,7 @@ use crate::runner::StateKey;
 /// Holds the API token, for the command line and whoever may read it.
 pub const TOKEN_FILE: &str = "token";
 /// Holds the address of the running service, and on a second line the page's where that is another.
-pub const ENDPOINT_FILE: &str = "endpoint";
+const ENDPOINT_FILE: &str = "endpoint";
 /// Holds the certificate of the running service, in DER, when it speaks TLS.
 pub const CERTIFICATE_FILE: &str = "certificate";
 /// Is locked by the running service.
@@ -30,6 +30,9 @@ const WEBHOOK_CURSOR_FILE: &str = "webhook";
 pub(super) const LEDGER_FILE: &str = "ledger.sqlite";
 /// A token and a key have 256 bits, past all guessing.
 const SECRET_BYTES: usize = 32;
+/// How often a claim is tried while somebody only looks whether there is one, which takes microseconds. Past that it is
+/// refused, as a claim is that another service has.
+const CLAIMS_MAX: usize = 10_000;
 
 /// Why a state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -70,11 +73,13 @@ impl StateDir {
             return Err(StateDirError::Exposed(path, about.uid(), mode));
         }
         let lock = private_file(&path.join(LOCK_FILE)).map_err(failed)?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(StateDirError::InUse(path)),
-            Err(error) => Err(failed(error.into())),
+        if !lock_alone(&lock).map_err(failed)? {
+            return Err(StateDirError::InUse(path));
         }
+        let claimed = Self { path, _lock: lock };
+        // One that a killed service left leads to whoever listens there by now, and they are not to be shown the token.
+        claimed.remove(ENDPOINT_FILE).map_err(|error| StateDirError::Io(claimed.path.clone(), error))?;
+        Ok(claimed)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -172,6 +177,32 @@ fn parse_secret(text: &str) -> Option<[u8; SECRET_BYTES]> {
     BASE64_URL_SAFE_NO_PAD.decode(text.trim_end()).ok()?.try_into().ok()
 }
 
+/// Takes the lock, if no service has it. Those who look hold it together for a moment, and stand in nobody's way.
+fn lock_alone(lock: &File) -> io::Result<bool> {
+    for _ in 0..CLAIMS_MAX {
+        match flock(lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(true),
+            Err(rustix::io::Errno::WOULDBLOCK) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match flock(lock, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => flock(lock, FlockOperation::Unlock)?,
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        std::thread::yield_now();
+    }
+    Ok(false)
+}
+
+/// The address of the service that runs on a state directory, such as "http://127.0.0.1:50051"; none when none does.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn running_at(state_dir: &Path) -> Result<Option<String>, StateDirError> {
+    Ok(read_endpoint(state_dir)?.map(|endpoint| endpoint.service))
+}
+
 /// Where a running service is to be found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Endpoint {
@@ -224,4 +255,49 @@ pub(super) fn is_claimed(state_dir: &Path) -> Result<bool, StateDirError> {
 
 fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    fn state_dir() -> tempfile::TempDir {
+        tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o700)).tempdir().unwrap()
+    }
+
+    #[test]
+    fn who_looks_whether_a_service_runs_stands_in_no_services_way() {
+        let (dir, over) = (state_dir(), AtomicBool::new(false));
+        drop(StateDir::claim(dir.path()).unwrap());
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    is_claimed(dir.path()).unwrap();
+                }
+            });
+            let refused: Vec<_> = (0..2000).filter_map(|_| StateDir::claim(dir.path()).err()).collect();
+            over.store(true, Ordering::Relaxed);
+            assert!(refused.is_empty(), "{} times: {}", refused.len(), refused[0]);
+        });
+        let _first = StateDir::claim(dir.path()).unwrap();
+        assert!(matches!(StateDir::claim(dir.path()), Err(StateDirError::InUse(_))));
+    }
+
+    #[test]
+    fn an_endpoint_that_a_killed_service_left_is_nobodys() {
+        let dir = state_dir();
+        let endpoint = || Endpoint { service: "http://a".to_owned(), page: "http://b".to_owned() };
+        let running = || running_at(dir.path()).unwrap();
+        assert_eq!(running(), None, "no service was ever here");
+        let killed = StateDir::claim(dir.path()).unwrap();
+        killed.write_endpoint(&endpoint(), None).unwrap();
+        assert_eq!(running().as_deref(), Some("http://a"));
+        drop(killed);
+        assert!(dir.path().join(ENDPOINT_FILE).exists());
+        assert_eq!(running(), None, "nobody claims the directory");
+        let _next = StateDir::claim(dir.path()).unwrap();
+        assert_eq!(running(), None, "the next one does not listen yet");
+    }
 }

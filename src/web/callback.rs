@@ -15,11 +15,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, options},
 };
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use super::{json, legacy};
+use super::{guard::Way, json, legacy};
 use crate::{
     api::{Caller, Failure},
     job::TaskUrl,
@@ -71,7 +71,7 @@ async fn preflight(headers: HeaderMap) -> Response {
 
 async fn report(State(reports): State<Reports>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let sent = match Sent::read(&parts.headers, &parts.uri, &parts.extensions, body).await {
+    let sent = match Sent::read(&parts.headers, &parts.extensions, body).await {
         Ok(sent) => sent,
         Err(failure) => return json::refusal(&failure).into_response(),
     };
@@ -105,23 +105,17 @@ fn refusal() -> http::Response<String> {
 /// A report as it came.
 struct Sent {
     origin: Option<HeaderValue>,
-    /// Our own page sent it.
-    from_us: bool,
+    way: Way,
     caller: Option<Caller>,
     fields: Map<String, Value>,
 }
 
 impl Sent {
-    async fn read(headers: &HeaderMap, uri: &Uri, extensions: &Extensions, body: Body) -> Result<Self, Failure> {
+    async fn read(headers: &HeaderMap, extensions: &Extensions, body: Body) -> Result<Self, Failure> {
         let origin = headers.get(header::ORIGIN).cloned();
-        let host = uri.authority().map(http::uri::Authority::as_str);
-        let host = host.or_else(|| headers.get(header::HOST)?.to_str().ok());
-        let from_us = origin.as_ref().is_some_and(|origin| {
-            let named = origin.to_str().ok().and_then(|origin| Some(origin.split_once("://")?.1));
-            is_origin(origin) && named.is_some() && named == host
-        });
+        let way = *extensions.get::<Way>().expect("the guard tells it of every report");
         let fields = serde_json::from_slice(&json::whole(body).await?).map_err(|error| json::invalid(&error))?;
-        Ok(Self { origin, from_us, caller: extensions.get::<Caller>().copied(), fields })
+        Ok(Self { origin, way, caller: extensions.get::<Caller>().copied(), fields })
     }
 
     /// A field under its name in the contract or in JSON.
@@ -133,10 +127,10 @@ impl Sent {
         self.text("callback_token", "callbackToken")
     }
 
-    /// No page, and no token of any kind.
+    /// On this machine, no page, and no token of any kind.
     fn is_of_old_caller(&self, headers: &HeaderMap) -> bool {
         let from_page = self.origin.is_some() || headers.contains_key(SEC_FETCH_SITE);
-        !from_page && self.caller.is_none() && self.token().is_empty()
+        self.way.from_near && !from_page && self.caller.is_none() && self.token().is_empty()
     }
 }
 
@@ -145,7 +139,7 @@ impl Reports {
     /// alone, which the call itself looks at.
     async fn permits(&self, sent: &Sent) -> bool {
         let Some(origin) = &sent.origin else { return true };
-        if sent.from_us {
+        if sent.way.from_us {
             return true;
         }
         let Ok(id) = sent.text("task_id", "taskId").parse() else { return false };

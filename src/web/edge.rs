@@ -69,14 +69,15 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let verdict = self.watch.guard.judge(&Shown {
+        let shown = Shown {
             method: request.method(),
             version: request.version(),
             path: request.uri().path(),
             authority: request.uri().authority().map(http::uri::Authority::as_str),
             headers: request.headers(),
             now: SystemTime::now().into(),
-        });
+        };
+        let (verdict, way) = (self.watch.guard.judge(&shown), self.watch.guard.way(&shown));
         let route = match verdict {
             Verdict::Refused(why) => {
                 self.watch.refusals.note(why, request.uri().path(), Instant::now());
@@ -88,6 +89,9 @@ where
             }
             Verdict::Open(route) => route,
         };
+        if let (Route::Callback, Some(way)) = (route, way) {
+            request.extensions_mut().insert(way);
+        }
         // Reflection alone takes a stream of questions, for as long as its caller likes.
         let request = if route == Route::About { request } else { request.map(api::bounded) };
         let answer = self.inner.call(request);

@@ -65,6 +65,15 @@ pub(super) enum Verdict {
     Refused(Why),
 }
 
+/// What is asked of a report beside its token, which is judged with its job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// Our own page sent it.
+    pub(super) from_us: bool,
+    /// It calls this machine by a name that only this machine's callers have.
+    pub(super) from_near: bool,
+}
+
 /// Why a request does not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Why {
@@ -111,6 +120,13 @@ impl Guard {
         self.pass(shown).unwrap_or_else(Verdict::Refused)
     }
 
+    /// How a request that passed got here.
+    pub(super) fn way(&self, shown: &Shown<'_>) -> Option<Way> {
+        let host = self.host_named(shown)?;
+        let origin = single(shown.headers, header::ORIGIN).ok()?;
+        Some(Way { from_us: origin.is_some_and(|origin| host.is_origin(origin)), from_near: host.is_near })
+    }
+
     fn pass(&self, shown: &Shown<'_>) -> Result<Verdict, Why> {
         // HTTP/2 keeps to that bound by itself; HTTP/1 is read up to one of its own.
         let length = shown.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER_BYTES_MORE);
@@ -118,7 +134,8 @@ impl Guard {
             return Err(Why::HeadersTooLong);
         }
         let host = self.host_named(shown).ok_or(Why::ForeignHost)?;
-        let route = Route::of(shown.path, self.legacy).ok_or(Why::UnknownPath)?;
+        // Who calls by another name is not on this machine, or speaks for somebody who is not.
+        let route = Route::of(shown.path, self.legacy && host.is_near).ok_or(Why::UnknownPath)?;
         if !route.methods(shown.path).contains(shown.method) {
             return Err(Why::WrongMethod);
         }
@@ -169,11 +186,8 @@ fn comes_from_us(route: Route, host: &Host, headers: &HeaderMap) -> bool {
     else {
         return false;
     };
-    let ours = |origin: &str| {
-        let parts = origin.split_once("://");
-        parts.is_some_and(|(scheme, name)| host.schemes.contains(&scheme) && name == host.name)
-    };
-    let from_no_other = origin.is_none_or(ours) && matches!(site, None | Some("same-origin" | "none"));
+    let from_no_other =
+        origin.is_none_or(|origin| host.is_origin(origin)) && matches!(site, None | Some("same-origin" | "none"));
     match route {
         Route::Callback => true,
         // A link, but no frame: those are documents too, of kinds of their own.
@@ -274,6 +288,45 @@ mod tests {
             ("authorization: Bearer secret\nauthorization: Bearer secret".to_owned(), Why::TokenInvalid),
         ] {
             assert_eq!(judged(&twice), Verdict::Refused(why), "{twice}");
+        }
+    }
+
+    /// On port 443, over TLS, and with a name for others.
+    fn widely() -> Guard {
+        let sessions = Arc::new(Sessions::new(StateKey::new([7; 32]), NOW));
+        let (address, hosts) = ("127.0.0.1:443".parse().unwrap(), vec!["tasks.example.org".parse().unwrap()]);
+        Guard::new(GuardParts { address, hosts, tls: true, token: "secret".to_owned(), sessions, legacy: true })
+    }
+
+    #[test]
+    fn the_old_routes_are_there_for_those_alone_who_call_this_machine() {
+        let shown = |authority| {
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, "application/json".parse().unwrap())]);
+            let (method, version, path) = (&Method::POST, Version::HTTP_2, "/execute");
+            widely().judge(&Shown { method, version, path, authority: Some(authority), headers: &headers, now: NOW })
+        };
+        assert_eq!(shown("localhost"), Verdict::Open(Route::Legacy));
+        for name in ["tasks.example.org", "tasks.example.org:443"] {
+            assert_eq!(shown(name), Verdict::Refused(Why::UnknownPath), "{name} may be a proxy's");
+        }
+    }
+
+    #[test]
+    fn our_own_page_is_one_of_our_own_scheme() {
+        let way = |name: &str, origin: &str| {
+            let headers = HeaderMap::from_iter([(header::ORIGIN, origin.parse().unwrap())]);
+            let (method, version, path, authority) = (&Method::POST, Version::HTTP_2, "/callback", Some(name));
+            widely().way(&Shown { method, version, path, authority, headers: &headers, now: NOW }).unwrap()
+        };
+        for (name, origin, from_us, from_near) in [
+            ("localhost", "https://localhost", true, true),
+            // Another server of this machine, on the port that http has.
+            ("localhost", "http://localhost", false, true),
+            ("localhost:443", "https://localhost", false, true),
+            ("tasks.example.org", "http://tasks.example.org", true, false),
+            ("tasks.example.org", "https://evil.test", false, false),
+        ] {
+            assert_eq!(way(name, origin), Way { from_us, from_near }, "{origin} to {name}");
         }
     }
 

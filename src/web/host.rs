@@ -57,6 +57,15 @@ pub(super) struct Host {
     pub(super) name: String,
     /// The schemes of its own pages: before a named host may stand a proxy that speaks TLS for us.
     pub(super) schemes: &'static [&'static str],
+    /// It is a name of this machine, or the address that it listens on: none that the operator gave it for others.
+    pub(super) is_near: bool,
+}
+
+impl Host {
+    /// Whether pages of this origin are its own.
+    pub(super) fn is_origin(&self, origin: &str) -> bool {
+        origin.split_once("://").is_some_and(|(scheme, name)| self.schemes.contains(&scheme) && name == self.name)
+    }
 }
 
 /// The names by which a service may be called. Exactly these: `LOCALHOST`, `localhost.` or `127.1` are none of them,
@@ -66,22 +75,24 @@ pub(super) fn hosts(address: SocketAddr, named: &[HostName], tls: bool) -> Vec<H
     let either: &'static [&'static str] = &["https", "http"];
     // Without a port it is named behind a proxy, on whatever port that has.
     let portless = named.iter().filter(|named| named.port.is_none());
-    let mut hosts: Vec<Host> = portless.map(|named| Host { name: named.name.clone(), schemes: either }).collect();
-    let mut add = |name: &str, port: u16, schemes: &'static [&'static str]| {
-        hosts.push(Host { name: format!("{name}:{port}"), schemes });
+    let mut hosts: Vec<Host> =
+        portless.map(|named| Host { name: named.name.clone(), schemes: either, is_near: false }).collect();
+    let mut add = |name: &str, port: u16, schemes: &'static [&'static str], is_near: bool| {
+        hosts.push(Host { name: format!("{name}:{port}"), schemes, is_near });
         // Browsers leave the default port out.
         let default = schemes.iter().find(|scheme| matches!((**scheme, port), ("https", 443) | ("http", 80)));
-        hosts.extend(default.map(|scheme| Host { name: name.to_owned(), schemes: std::slice::from_ref(scheme) }));
+        let schemes = default.map(std::slice::from_ref);
+        hosts.extend(schemes.map(|schemes| Host { name: name.to_owned(), schemes, is_near }));
     };
     for name in ["127.0.0.1", "localhost", "[::1]"] {
-        add(name, address.port(), own);
+        add(name, address.port(), own, true);
     }
     if !address.ip().is_unspecified() {
         let name = if address.is_ipv6() { format!("[{}]", address.ip()) } else { address.ip().to_string() };
-        add(&name, address.port(), own);
+        add(&name, address.port(), own, true);
     }
     for HostName { name, port } in named {
-        add(name, port.unwrap_or(address.port()), either);
+        add(name, port.unwrap_or(address.port()), either, false);
     }
     hosts
 }

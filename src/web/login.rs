@@ -37,7 +37,8 @@ async fn login(State(sessions): State<Arc<Sessions>>, body: Body) -> Response {
     match begin(&sessions, body).await {
         Ok(session) => session,
         Err(refusal) => {
-            tracing::info!(reason = refusal.reason, "no session was begun");
+            // Everybody may try, so that a word of each try would be a flood; who tried is told why.
+            tracing::debug!(reason = refusal.reason, "no session was begun");
             refusal.answer(Speech::Json).map(Body::new)
         }
     }

@@ -366,3 +366,24 @@ async fn each_other_route_lets_in_what_it_is_for_and_nothing_else() {
     }
     assert_eq!(jobs_made(&service), 0, "an Execute with an empty request makes none");
 }
+
+#[tokio::test]
+async fn nobody_frames_the_page_or_keeps_a_hand_on_it_and_it_runs_its_own_script_alone() {
+    let service = Service::start();
+    let address = service.address.strip_prefix("http://").unwrap();
+    let request = addressed(Transport::Http1, address, "/").body(Bytes::new()).unwrap();
+    let reply = Line::new(Transport::Http1, address, None).send(&request).await;
+    let policy: Vec<_> = reply.header("content-security-policy").split("; ").collect();
+    for rule in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "form-action 'none'"] {
+        assert!(policy.contains(&rule), "{rule}: {policy:?}");
+    }
+    let text = reply.header("content-security-policy");
+    assert!(!text.contains("unsafe") && !text.contains('*') && !text.contains("http"), "{text}");
+    for (header, value) in [
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("referrer-policy", "no-referrer"),
+    ] {
+        assert_eq!(reply.header(header), value, "{header}");
+    }
+}

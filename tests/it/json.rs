@@ -253,7 +253,8 @@ async fn a_callers_patience_ends_its_stream() {
     let lines: Vec<Value> = answer.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let lines: Vec<_> = lines.into_iter().filter(|line| line["kind"] != "SAMPLE").collect();
     assert_eq!((lines.len(), &lines[0]["kind"]), (2, &json!("SNAPSHOT")), "{lines:?}");
-    assert_eq!(lines[1]["error"]["code"], "deadline_exceeded");
+    let end = &lines[1]["error"];
+    assert_eq!((&end["code"], &end["details"]), (&json!("deadline_exceeded"), &json!([])), "no ErrorInfo: {end}");
     assert_eq!(status(&mut client, &task.task_id).await.job.unwrap().status(), Status::Running, "it goes on");
 }
 

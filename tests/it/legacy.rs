@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     caller::{Answer, Caller},
+    line::{Line, Transport, addressed},
     service::{Options, Service, ended, job_when, stub_url},
     wire::{cancel, jobs_made, report},
 };
@@ -188,6 +189,25 @@ async fn no_page_reaches_the_old_routes_and_nobody_does_unless_asked_for() {
     let body = json!({ "task_id": begun.task_id, "status": "done" });
     assert_ne!(post(&closed, "/callback", &body).await.status, 200);
     client.callback(report(&begun, Status::Done)).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_calls_by_a_name_for_others_finds_no_old_route() {
+    let service = Service::start_with(old().arg("--host").arg("tasks.example.org"));
+    let task = post(&service, "/execute", &json!({ "url": stub_url("/sleep") })).await.json();
+    let mut line = Line::new(Transport::Http1, service.address.strip_prefix("http://").unwrap(), None);
+    let mut by_name = async |method: Method, path: &str, body: &Value| {
+        let request = addressed(Transport::Http1, "tasks.example.org", path).method(method);
+        let request = request.header("content-type", "application/json").body(body.to_string().into());
+        line.send(&request.unwrap()).await.status.as_u16()
+    };
+    let done = json!({ "task_id": task["task_id"], "status": "done" });
+    assert_eq!(by_name(Method::POST, "/execute", &json!({ "url": stub_url("/exit/0") })).await, 404);
+    assert_eq!(by_name(Method::GET, "/jobs", &Value::Null).await, 404);
+    assert_eq!(by_name(Method::GET, &format!("/status/{}", id(&task)), &Value::Null).await, 404);
+    assert_ne!(by_name(Method::POST, "/callback", &done).await, 200, "without a token");
+    assert_eq!(jobs_made(&service), 1);
+    assert_eq!(get(&service, &format!("/status/{}", id(&task))).await.json()["status"], "running");
 }
 
 #[test]

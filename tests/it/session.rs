@@ -127,6 +127,9 @@ async fn what_is_no_code_begins_nothing() {
         assert_eq!((reply.status, reply.reason().as_str()), (StatusCode::BAD_REQUEST, "BODY_INVALID"), "{malformed}");
     }
     token_for(&service, &real).await;
+    let log = service.left().await;
+    let tries: Vec<_> = log.lines().filter(|line| line.contains("no session was begun")).collect();
+    assert!(tries.len() > 5 && tries.iter().all(|line| line.contains("\"DEBUG\"")), "a flood for everybody: {tries:?}");
 }
 
 #[tokio::test]

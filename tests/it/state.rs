@@ -138,6 +138,20 @@ fn the_endpoint_is_there_while_the_service_takes_calls() {
     assert_eq!(fs::read_to_string(&endpoint).unwrap().trim_end(), service.address);
 }
 
+#[test]
+fn who_listens_where_a_killed_service_did_is_not_shown_the_token() {
+    let mut service = Service::start();
+    service.kill();
+    assert!(service.state_dir().join("endpoint").exists(), "it had no time to remove it");
+    let another = TcpListener::bind(service.address.strip_prefix("http://").unwrap()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_comet-task-runner"));
+    let list = command.args(["list", "--state-dir"]).arg(service.state_dir()).output().unwrap();
+    assert_eq!(list.status.code(), Some(3), "{list:?}");
+    assert!(String::from_utf8_lossy(&list.stderr).contains("no service runs on"), "{list:?}");
+    another.set_nonblocking(true).unwrap();
+    assert!(another.accept().is_err(), "nobody called it");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_ever_in_the_log() {
     let mut service = Service::start_with(Options::default().env("RUST_LOG", "debug"));

@@ -5,6 +5,7 @@ use std::{fs, io::Write, net::TcpStream as Blocking, process::Output, time::Inst
 use http::{Method, StatusCode};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
+use rustix::process::Resource;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -264,4 +265,23 @@ async fn connections_are_bounded_and_the_next_caller_waits_for_a_place() {
     assert!(early.is_err(), "all places are taken: {early:?}");
     held.pop();
     assert_eq!(answer.await.status, StatusCode::OK, "and one is free again");
+}
+
+#[tokio::test]
+async fn a_service_out_of_descriptors_says_so_once_and_goes_on_when_there_are_some() {
+    let service = Service::start();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(service.pid()).unwrap());
+    let own = rustix::process::getrlimit(Resource::Nofile);
+    let short = rustix::process::Rlimit { current: Some(3), ..own };
+    rustix::process::prlimit(pid, Resource::Nofile, short).unwrap();
+    let host = service.address.strip_prefix("http://").unwrap().to_owned();
+    let mut line = Line::new(Transport::Http1, &host, None);
+    let request = addressed(Transport::Http1, &host, "/").body(Bytes::new()).unwrap();
+    let mut answer = Box::pin(line.send(&request));
+    // Long enough for several tries.
+    let early = tokio::time::timeout(std::time::Duration::from_millis(500), &mut answer).await;
+    assert!(early.is_err(), "there is no descriptor for it: {early:?}");
+    rustix::process::prlimit(pid, Resource::Nofile, own).unwrap();
+    assert_eq!(answer.await.status, StatusCode::OK);
+    assert_eq!(service.left().await.matches("a connection could not be accepted").count(), 1);
 }

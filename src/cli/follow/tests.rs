@@ -82,16 +82,16 @@ impl Scripted {
         let script = Script { streams: Arc::new(Mutex::new(streams.into())), ..Script::default() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let state_dir = tempfile::tempdir().unwrap();
-        let endpoint = format!("http://{}\n", listener.local_addr().unwrap());
-        std::fs::write(state_dir.path().join("endpoint"), endpoint).unwrap();
-        std::fs::write(state_dir.path().join("token"), "secret\n").unwrap();
+        let (server, token_file) =
+            (format!("http://{}", listener.local_addr().unwrap()), state_dir.path().join("token"));
+        std::fs::write(&token_file, "secret\n").unwrap();
 
         let (_reporter, health) = tonic_health::server::health_reporter();
         let router = Server::builder().add_service(health).add_service(TaskRunnerServer::new(script.clone()));
         let serving = tokio::spawn(async move {
             router.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
         });
-        Self { script, target: Target::On(state_dir.path().to_owned()), serving, _state_dir: state_dir }
+        Self { script, target: Target::At { server, token_file, ca: None }, serving, _state_dir: state_dir }
     }
 
     /// Follows to the end; gives the revisions that were told, and how it ended.

@@ -1253,7 +1253,10 @@ export enum ExecuteRequest_CallbackDelivery {
   /**
    * "#ctr=<task_id>.<callback_token>" is appended to the URL: the page posts
    * its report to /callback. For browsers without page facts; a URL with a
-   * fragment of its own is refused. Beside it, BINDING holds too.
+   * fragment of its own is refused. Beside it, BINDING holds too. Where the
+   * URL is kept the token is: in the history of a named profile, and without
+   * page facts in the browser's arguments, which others on its machine may
+   * read. It is good for this task alone.
    *
    * @generated from enum value: FRAGMENT = 2;
    */
