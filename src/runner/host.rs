@@ -32,8 +32,8 @@ pub struct HostParts {
     pub state_dir: PathBuf,
     /// The browsers of this machine, the default one first.
     pub browsers: Vec<Browser>,
-    /// What was expected to be one and cannot be used, and why.
-    pub browser_problems: Vec<String>,
+    /// What was expected to be one and cannot be used.
+    pub browser_problems: Vec<Problem>,
     /// Signs callback tokens.
     pub key: StateKey,
     /// How many jobs run at once.
@@ -53,7 +53,7 @@ pub struct Host {
     pub(super) dirs: RunDirs,
     pub(super) state_dir: PathBuf,
     pub(super) browsers: Vec<Browser>,
-    pub(super) browser_problems: Vec<String>,
+    pub(super) browser_problems: Vec<Problem>,
     pub(super) key: StateKey,
     pub(super) no_sandbox: bool,
     pub(super) away_max: Duration,

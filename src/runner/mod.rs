@@ -33,7 +33,7 @@ mod token;
 
 use std::{sync::Arc, time::Duration};
 
-pub use about::{About, KnownBrowser};
+pub use about::{About, KnownBrowser, Problem};
 pub use host::{Host, HostParts};
 pub use order::{Mode, Order, profile};
 pub use token::{Purpose, StateKey};
@@ -44,7 +44,8 @@ use crate::{
     ledger::{Fault, JobLog, Ledger, ReadError},
     process::TreeReading,
 };
-use live::{Ask, Live, LiveJobs, Reply};
+use about::{BROWSER_NOT_FOUND, DRAINING, SANDBOX_NEEDS_USER};
+use live::{Ask, Reply};
 use recorder::Recorded;
 use sampler::Watching;
 
@@ -85,12 +86,10 @@ pub enum ExecuteError {
         browser: String,
     },
     /// No browser at all.
-    #[error("no browser was found; install Chromium, or name one with --browser NAME=PATH")]
+    #[error("{BROWSER_NOT_FOUND}")]
     BrowserNotFound,
     /// Chromium's sandbox does not run as root.
-    #[error(
-        "Chromium's sandbox does not run as root; run the service as an ordinary user, or start it with --no-sandbox and trust every page"
-    )]
+    #[error("{SANDBOX_NEEDS_USER}")]
     SandboxNeedsUser,
     /// A window was asked for, and there is no display.
     #[error(
@@ -107,7 +106,7 @@ pub enum ExecuteError {
     #[error("request_id was used before with other content, and made task {0}; use a new one for a new request")]
     RequestReused(TaskId),
     /// The service is leaving.
-    #[error("the service is about to leave")]
+    #[error("{DRAINING}")]
     Draining,
     /// The job could not be remembered, so it was not made.
     #[error("the job could not be remembered ({0}); try again with the same request_id")]
@@ -124,7 +123,7 @@ pub enum CallError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The service is leaving.
-    #[error("the service is about to leave")]
+    #[error("{DRAINING}")]
     Draining,
     /// It could not be read or remembered.
     #[error("the job cannot be read or written now: {0}")]
