@@ -11,8 +11,11 @@ use std::{
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Cancellation, PageReport, ProcessReading, Reported, Sample, admission::QueuePlace, host::boot_now,
+    Cancellation, PageReport, ProcessReading, Reported, Sample,
+    admission::{Line, QueuePlace},
+    host::boot_now,
     sampler::FRESH_MAX,
+    samples::Place,
 };
 use crate::{
     job::{BootTime, Job, Refusal, TaskId},
@@ -54,24 +57,26 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Its latest reading.
+    /// Its latest reading. The queue is asked when somebody looks, so that a moving queue costs nothing.
     pub(super) fn sample(&self) -> Sample {
-        self.complete(self.sample.borrow().clone())
+        self.sample_at(self.place.get().and_then(QueuePlace::position))
+    }
+
+    /// Its latest reading, for those who look at many: its place is looked up in a queue that was read once.
+    pub(super) fn sample_in(&self, line: &Line) -> Sample {
+        self.sample_at(self.place.get().and_then(|place| place.position_in(line)))
     }
 
     pub(super) fn samples(&self) -> watch::Receiver<Sample> {
         self.sample.subscribe()
     }
 
-    /// The queue is asked when somebody looks, so that a moving queue costs nothing. A reading of processes that are
-    /// gone, or an old one, says nothing of now.
-    pub(super) fn complete(&self, sample: Sample) -> Sample {
+    /// A reading of processes that are gone, or an old one, says nothing of now.
+    fn sample_at(&self, queue_position: Option<u32>) -> Sample {
+        let sample = self.sample.borrow().clone();
         let speaks_of_now = |reading: &ProcessReading| boot_now().saturating_since(reading.at.boot) <= FRESH_MAX;
-        Sample {
-            queue_position: self.place.get().and_then(QueuePlace::position),
-            process: sample.process.filter(|reading| self.log.latest().is_process_alive() && speaks_of_now(reading)),
-            ..sample
-        }
+        let process = sample.process.filter(|reading| self.log.latest().is_process_alive() && speaks_of_now(reading));
+        Sample { queue_position, process, ..sample }
     }
 
     /// Replaces the reading, and wakes watchers if it is another one.
@@ -153,9 +158,13 @@ impl LiveJobs {
         self.bell.subscribe()
     }
 
-    /// The jobs with a reading that came after this number.
-    pub(super) fn sampled_after(&self, number: u64) -> Vec<Arc<Live>> {
-        self.lock().values().filter(|live| live.sampled.load(Ordering::Relaxed) > number).map(Arc::clone).collect()
+    /// The jobs whose latest reading is at this place or behind it, the oldest reading first.
+    pub(super) fn sampled_from(&self, place: Place) -> Vec<(Place, Arc<Live>)> {
+        let at = |live: &Live| (live.sampled.load(Ordering::Relaxed), live.log.id());
+        let mut found: Vec<_> = self.lock().values().map(|live| (at(live), Arc::clone(live))).collect();
+        found.retain(|(at, _)| *at >= place);
+        found.sort_unstable_by_key(|(at, _)| *at);
+        found
     }
 
     /// Every job that is attended.

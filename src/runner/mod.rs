@@ -29,6 +29,9 @@ mod reconcile;
 mod recorder;
 mod retention;
 mod sampler;
+mod samples;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use std::{sync::Arc, time::Duration};
@@ -36,6 +39,7 @@ use std::{sync::Arc, time::Duration};
 pub use about::{About, KnownBrowser, Problem};
 pub use host::{Host, HostParts};
 pub use order::{Mode, Order, profile};
+pub use samples::{AllSamples, Samples};
 pub use token::{Purpose, StateKey};
 use tokio_util::sync::CancellationToken;
 
@@ -47,7 +51,6 @@ use crate::{
 use about::{BROWSER_NOT_FOUND, DRAINING, SANDBOX_NEEDS_USER};
 use live::{Ask, Reply};
 use recorder::Recorded;
-use sampler::Watching;
 
 /// A handle on the host side. Cheap to clone.
 #[derive(Clone)]
@@ -203,59 +206,6 @@ pub struct Watched {
     pub leaving: CancellationToken,
 }
 
-/// The readings of one live job; while this is held, its processes are looked at each second.
-pub struct Samples {
-    live: Arc<Live>,
-    _watching: Watching,
-    latest: tokio::sync::watch::Receiver<Sample>,
-}
-
-impl Samples {
-    /// The latest reading.
-    #[must_use]
-    pub fn latest(&mut self) -> Sample {
-        let sample = self.latest.borrow_and_update().clone();
-        self.live.complete(sample)
-    }
-
-    /// Waits for a newer reading than the latest seen; for ever once the job is no longer live.
-    pub async fn changed(&mut self) {
-        if self.latest.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-/// The readings of every live job; while this is held, their processes are looked at each second.
-pub struct AllSamples {
-    jobs: Arc<LiveJobs>,
-    _watching: Watching,
-    bell: tokio::sync::watch::Receiver<u64>,
-    seen: u64,
-}
-
-impl AllSamples {
-    /// The latest reading of each live job.
-    #[must_use]
-    pub fn latest(&mut self) -> Vec<(Arc<Job>, Sample)> {
-        self.seen = *self.bell.borrow_and_update();
-        self.jobs.all().iter().map(|live| (live.log.latest(), live.sample())).collect()
-    }
-
-    /// Those that are newer than the ones given before.
-    #[must_use]
-    pub fn newer(&mut self) -> Vec<(Arc<Job>, Sample)> {
-        let seen = std::mem::replace(&mut self.seen, *self.bell.borrow_and_update());
-        self.jobs.sampled_after(seen).iter().map(|live| (live.log.latest(), live.sample())).collect()
-    }
-
-    /// Waits for a newer one.
-    pub async fn changed(&mut self) {
-        // The bell lives in the jobs that this holds.
-        let _ = self.bell.changed().await;
-    }
-}
-
 impl Runner {
     /// Starts the host side: looks after what an earlier service left, then takes orders.
     ///
@@ -270,7 +220,8 @@ impl Runner {
         Ok(runner)
     }
 
-    /// The job as it stands, with its latest reading; waits a moment for one of its processes that is not old.
+    /// The job as it stands, with its latest reading; waits a moment, and no longer, when there is none of its processes
+    /// that speaks of now.
     ///
     /// # Errors
     /// When it is unknown or cannot be read.
@@ -292,9 +243,9 @@ impl Runner {
     pub async fn watch(&self, id: TaskId) -> Result<Watched, CallError> {
         let leaving = self.host.leaving.clone();
         if let Some(live) = self.host.live.get(id) {
-            let samples =
-                Samples { latest: live.samples(), live: Arc::clone(&live), _watching: self.host.sampler.watching() };
-            return Ok(Watched { log: Arc::clone(&live.log), samples: Some(samples), leaving });
+            let log = Arc::clone(&live.log);
+            let samples = Samples::new(live, self.host.sampler.watching());
+            return Ok(Watched { log, samples: Some(samples), leaving });
         }
         let log = self.host.ledger.open(id).await?.ok_or(CallError::Unknown(id))?;
         Ok(Watched { log, samples: None, leaving })
@@ -303,12 +254,8 @@ impl Runner {
     /// The readings of every live job.
     #[must_use]
     pub fn all_samples(&self) -> AllSamples {
-        AllSamples {
-            jobs: Arc::clone(&self.host.live),
-            _watching: self.host.sampler.watching(),
-            bell: self.host.live.bell(),
-            seen: 0,
-        }
+        let (jobs, admission) = (Arc::clone(&self.host.live), Arc::clone(&self.host.admission));
+        AllSamples::new(jobs, admission, self.host.sampler.watching())
     }
 
     /// Fires when the service is about to leave.
