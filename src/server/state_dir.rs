@@ -70,9 +70,9 @@ impl StateDir {
             return Err(StateDirError::Exposed(path, about.uid(), mode));
         }
         let lock = private_file(&path.join(LOCK_FILE)).map_err(failed)?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(StateDirError::InUse(path)),
+        match lock_alone(&lock) {
+            Ok(true) => Ok(Self { path, _lock: lock }),
+            Ok(false) => Err(StateDirError::InUse(path)),
             Err(error) => Err(failed(error.into())),
         }
     }
@@ -206,6 +206,32 @@ pub(super) fn read_key(state_dir: &Path) -> Result<StateKey, StateDirError> {
     parse_secret(&text).map(StateKey::new).ok_or(StateDirError::NotASecret(path))
 }
 
+/// How many looks may get in the way of a claim, one after another; each holds the lock for some microseconds.
+const LOOKS_MAX: usize = 10_000;
+
+/// Locks for as long as the file is open; false when a service has. One that is only looked at is not in use.
+fn lock_alone(lock: &File) -> rustix::io::Result<bool> {
+    for _ in 0..LOOKS_MAX {
+        if try_lock(lock, FlockOperation::NonBlockingLockExclusive)? {
+            return Ok(true);
+        }
+        // Looks share the lock with each other and with this one; no service does.
+        if !try_lock(lock, FlockOperation::NonBlockingLockShared)? {
+            return Ok(false);
+        }
+        std::thread::yield_now();
+    }
+    Ok(false)
+}
+
+fn try_lock(lock: &File, operation: FlockOperation) -> rustix::io::Result<bool> {
+    match flock(lock, operation) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether a service runs on the directory: a killed one leaves its files, and no lock.
 pub(super) fn is_claimed(state_dir: &Path) -> Result<bool, StateDirError> {
     let path = state_dir.join(LOCK_FILE);
@@ -215,13 +241,40 @@ pub(super) fn is_claimed(state_dir: &Path) -> Result<bool, StateDirError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(failed(error)),
     };
-    match flock(&lock, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Ok(false),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
-        Err(error) => Err(failed(error.into())),
-    }
+    let shared = try_lock(&lock, FlockOperation::NonBlockingLockShared);
+    shared.map(|shared| !shared).map_err(|error| failed(error.into()))
 }
 
 fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_directory_that_is_only_looked_at_can_be_claimed_and_a_claimed_one_cannot() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("s");
+        drop(StateDir::claim(&path).unwrap());
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        is_claimed(&path).unwrap();
+                    }
+                });
+            }
+            let claimed: Result<Vec<_>, _> = (0..2000).map(|_| StateDir::claim(&path).map(drop)).collect();
+            let kept = StateDir::claim(&path);
+            let refused = StateDir::claim(&path);
+            over.store(true, Ordering::Relaxed);
+            claimed.unwrap();
+            assert!(kept.is_ok() && matches!(refused, Err(StateDirError::InUse(_))), "{refused:?}");
+        });
+    }
 }
