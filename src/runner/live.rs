@@ -63,8 +63,8 @@ impl Live {
     }
 
     /// Its latest reading, for those who look at many: its place is looked up in a queue that was read once.
-    pub(super) fn sample_in(&self, line: &Line) -> Sample {
-        self.sample_at(self.place.get().and_then(|place| place.position_in(line)))
+    pub(super) fn sample_in<'line>(&self, line: impl FnOnce() -> &'line Line) -> Sample {
+        self.sample_at(self.place.get().and_then(|place| place.position_in(line())))
     }
 
     pub(super) fn samples(&self) -> watch::Receiver<Sample> {
@@ -161,8 +161,13 @@ impl LiveJobs {
     /// The jobs whose latest reading is at this place or behind it, the oldest reading first.
     pub(super) fn sampled_from(&self, place: Place) -> Vec<(Place, Arc<Live>)> {
         let at = |live: &Live| (live.sampled.load(Ordering::Relaxed), live.log.id());
-        let mut found: Vec<_> = self.lock().values().map(|live| (at(live), Arc::clone(live))).collect();
-        found.retain(|(at, _)| *at >= place);
+        let mut found: Vec<_> = self
+            .lock()
+            .values()
+            .map(|live| (at(live), live))
+            .filter(|(at, _)| *at >= place)
+            .map(|(at, live)| (at, Arc::clone(live)))
+            .collect();
         found.sort_unstable_by_key(|(at, _)| *at);
         found
     }

@@ -1,6 +1,6 @@
 //! What watchers are told between changes: the latest readings, of one job or of all.
 
-use std::sync::Arc;
+use std::{cell::LazyCell, sync::Arc};
 
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -72,10 +72,10 @@ impl AllSamples {
     pub fn give(&mut self, wanted: impl Fn(&Job) -> bool, mut take: impl FnMut(TaskId, Sample) -> bool) {
         // First, since a reading that comes meanwhile may be missed below and is newer then.
         let end = first_of(*self.bell.borrow_and_update() + 1);
-        let line = self.admission.line();
+        let line = LazyCell::new(|| self.admission.line());
         for (place, live) in self.jobs.sampled_from(self.next) {
             let job = live.log.latest();
-            if wanted(&job) && !take(job.id, live.sample_in(&line)) {
+            if wanted(&job) && !take(job.id, live.sample_in(|| &*line)) {
                 (self.next, self.left) = (place.min(end), true);
                 return;
             }
