@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     job::{BootTime, Job, Refusal, TaskId},
-    ledger::JobLog,
+    ledger::{JobLog, Ledger, ReadError},
     process::{Identity, TreeRoot},
 };
 
@@ -135,6 +135,22 @@ impl LiveJobs {
         self.lock().get(&id).map(Arc::clone)
     }
 
+    /// The job, once it is attended; none when it never will be. One to which something can still happen by itself was
+    /// made just now, and is attended in a moment.
+    pub(super) async fn reach(&self, id: TaskId, ledger: &dyn Ledger) -> Result<Option<Arc<Live>>, ReadError> {
+        let mut attendants = self.attendants.subscribe();
+        loop {
+            if let Some(live) = self.get(id) {
+                return Ok(Some(live));
+            }
+            if ledger.latest(id).await?.is_none_or(|job| job.is_settled()) {
+                return Ok(None);
+            }
+            // The sender lives in what waits here.
+            drop(attendants.changed().await);
+        }
+    }
+
     /// Makes a job reachable until the guard is dropped.
     pub(super) fn attend(self: &Arc<Self>, log: Arc<JobLog>) -> Attended {
         let (asks, asked) = mpsc::channel(ASKS_MAX);
@@ -220,5 +236,30 @@ impl Drop for Presence {
     fn drop(&mut self) {
         self.jobs.lock().remove(&self.id);
         self.jobs.attendants.send_modify(|count| *count -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::{
+        job::{Fact, LostCause},
+        runner::tests::Kept,
+    };
+
+    #[tokio::test]
+    async fn a_job_that_was_just_made_is_reached_once_it_is_attended_and_a_settled_one_never() {
+        let kept = Kept::of(1).await;
+        let (log, jobs) = (Arc::clone(&kept.live().log), Arc::new(LiveJobs::default()));
+        let mut reach = Box::pin(jobs.reach(log.id(), &kept.ledger));
+        assert!((&mut reach).now_or_never().is_none());
+        let attended = jobs.attend(Arc::clone(&log));
+        let reached = reach.await.unwrap().unwrap();
+        assert!(Arc::ptr_eq(&reached, &attended.live));
+        drop(attended);
+        kept.becomes(Fact::Lost(LostCause::ServiceRestarted)).await;
+        assert!(jobs.reach(log.id(), &kept.ledger).await.unwrap().is_none());
     }
 }

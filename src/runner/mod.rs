@@ -49,7 +49,7 @@ use crate::{
     process::TreeReading,
 };
 use about::{BROWSER_NOT_FOUND, DRAINING, SANDBOX_NEEDS_USER};
-use live::{Ask, Reply};
+use live::{Ask, Live, Reply};
 use recorder::Recorded;
 
 /// A handle on the host side. Cheap to clone.
@@ -242,7 +242,7 @@ impl Runner {
     /// When it is unknown or cannot be read.
     pub async fn watch(&self, id: TaskId) -> Result<Watched, CallError> {
         let leaving = self.host.leaving.clone();
-        if let Some(live) = self.host.live.get(id) {
+        if let Some(live) = self.reach(id).await? {
             let log = Arc::clone(&live.log);
             let samples = Samples::new(live, self.host.sampler.watching());
             return Ok(Watched { log, samples: Some(samples), leaving });
@@ -321,9 +321,19 @@ impl Runner {
         self.host.tasks.wait().await;
     }
 
+    /// The job's attendant; none when there is none and will be none.
+    async fn reach(&self, id: TaskId) -> Result<Option<Arc<Live>>, CallError> {
+        let reached = self.host.live.reach(id, &*self.host.ledger);
+        match self.host.leaving.run_until_cancelled(reached).await {
+            Some(reached) => Ok(reached?),
+            // Nobody is attended from here on.
+            None => Ok(self.host.live.get(id)),
+        }
+    }
+
     /// Asks the job's attendant; none when nobody attends it, or it left before it answered.
     async fn ask<T>(&self, id: TaskId, ask: impl FnOnce(Reply<T>) -> Ask) -> Result<Option<T>, CallError> {
-        let Some(live) = self.host.live.get(id) else { return Ok(None) };
+        let Some(live) = self.reach(id).await? else { return Ok(None) };
         let (reply, answer) = tokio::sync::oneshot::channel();
         let answered = match live.asks.send(Box::new(ask(reply))).await {
             Ok(()) => answer.await.ok(),

@@ -19,7 +19,7 @@ use crate::{
 
 /// Jobs of this process, the first of which most tests look at.
 pub(super) struct Kept {
-    ledger: EmbeddedLedger,
+    pub(super) ledger: EmbeddedLedger,
     pub(super) attended: Vec<Attended>,
     pub(super) jobs: Arc<LiveJobs>,
     _dir: tempfile::TempDir,

@@ -44,7 +44,8 @@ fn files(dir: &Path) -> BTreeSet<String> {
 async fn each_setting_is_told_with_where_it_comes_from() {
     let home = tempfile::tempdir().unwrap();
     let config = home.path().join("c.toml");
-    fs::write(&config, "slots = 3\nqueue = 4\nwebhook_url = \"https://example.org/receivers-own?key=receivers-own\"\n").unwrap();
+    fs::write(&config, "slots = 3\nqueue = 4\nwebhook_url = \"https://example.org/receivers-own?key=receivers-own\"\n")
+        .unwrap();
     let mut call = doctor(&home.path().join("s"), &["--json", "--watchers", "9", "--config", config.to_str().unwrap()]);
     call.env("COMET_TASK_RUNNER_QUEUE", "5");
     let end = ended(call).await;
