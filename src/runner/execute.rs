@@ -34,10 +34,10 @@ impl Runner {
         let job = match made? {
             Made::Starting(log) => self.started(&log).await,
             Made::Queued(log) => log.latest(),
-            Made::Before(job) => match self.host.live.get(job.id) {
+            Made::Before(job) => match self.reach(job.id).await {
                 // As the first call: not before it runs, unless it has to queue.
-                Some(live) if live.sample().queue_position.is_none() => self.started(&live.log).await,
-                Some(_) | None => job,
+                Ok(Some(live)) if live.sample().queue_position.is_none() => self.started(&live.log).await,
+                Ok(_) | Err(_) => job,
             },
         };
         Ok(Executed { callback_token: self.callback_token(job.id), job })

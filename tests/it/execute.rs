@@ -114,7 +114,7 @@ async fn fifty_equal_requests_at_once_make_one_job() {
     let mut answers = HashSet::new();
     for caller in callers {
         let answer = caller.await.unwrap().unwrap().into_inner();
-        answers.insert((answer.task_id, answer.callback_token));
+        answers.insert((answer.task_id, answer.process_id, answer.callback_token));
     }
     assert_eq!(answers.len(), 1);
     assert_eq!(jobs_made(&service), 1);
