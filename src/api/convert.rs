@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::v1;
 use crate::{
     job::{ExitStatus, Job, PageEnd, Profile, Reason, Record, ReportStatus, Status, StopStep, Tier, WallTime},
-    runner::{About, KnownBrowser, ProcessReading, Sample},
+    runner::{About, KnownBrowser, Problem, ProcessReading, Sample},
 };
 
 impl From<&Job> for v1::Job {
@@ -102,7 +102,7 @@ pub(super) fn runner(about: About, watchers: usize, watchers_max: usize) -> v1::
         has_display: about.has_display,
         ready: about.ready,
         draining: about.draining,
-        problems: about.problems,
+        problems: about.problems.into_iter().map(v1::get_runner_response::Problem::from).collect(),
     }
 }
 
@@ -114,6 +114,12 @@ impl From<&KnownBrowser> for v1::get_runner_response::KnownBrowser {
             tier: tier(browser.tier).into(),
             path: browser.path.display().to_string(),
         }
+    }
+}
+
+impl From<Problem> for v1::get_runner_response::Problem {
+    fn from(Problem { what, remedy }: Problem) -> Self {
+        Self { what, remedy }
     }
 }
 

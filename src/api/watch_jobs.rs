@@ -33,7 +33,7 @@ use super::{
     v1::{self, JobSample, WatchJobsResponse, watch_jobs_response::Kind},
 };
 use crate::{
-    job::{Job, WallTime},
+    job::{Job, TaskId, WallTime},
     ledger::{Fault, Ledger, LedgerId, Position, ReadError, TailEntry},
     runner::{AllSamples, CallError, Runner, Sample},
 };
@@ -45,8 +45,8 @@ pub(super) type WatchJobsStream = Pin<Box<dyn Stream<Item = Result<WatchJobsResp
 const READ_MAX: usize = 64;
 /// Samples are for people: more than one message per second is not read.
 const SAMPLE_PAUSE: Duration = Duration::from_secs(1);
-/// Bytes of the samples in one message, a quarter of what clients take in one by default. Samples that do not fit are
-/// left out of it.
+/// Bytes of the samples in one message, a quarter of what clients take in one by default, and many times the largest
+/// sample. Those that do not fit come with the next message.
 const SAMPLES_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes around each sample in a message: its tag and its length.
 const FRAME_BYTES: usize = 5;
@@ -262,37 +262,34 @@ impl Watcher {
         if self.goal.take().is_some() {
             meters::resumed();
         }
-        WatchJobsResponse { samples: self.latest(), ..self.message(Kind::Synced) }
+        self.samples.begin_again();
+        WatchJobsResponse { samples: self.newer(), ..self.message(Kind::Synced) }
     }
 
     fn heartbeat(&mut self) -> WatchJobsResponse {
-        WatchJobsResponse { samples: self.latest(), ..self.message(Kind::Heartbeat) }
+        self.samples.begin_again();
+        WatchJobsResponse { samples: self.newer(), ..self.message(Kind::Heartbeat) }
     }
 
     /// None when the newer readings are all of other jobs.
     fn sampled(&mut self) -> Option<WatchJobsResponse> {
-        self.sample_at = Instant::now() + SAMPLE_PAUSE;
-        let newer = self.samples.newer();
-        let samples = self.of_mine(newer);
+        let samples = self.newer();
         (!samples.is_empty()).then(|| WatchJobsResponse { samples, ..self.message(Kind::Sample) })
     }
 
-    fn latest(&mut self) -> Vec<JobSample> {
+    /// The newer readings of the jobs that are watched, as many as fit into a message.
+    fn newer(&mut self) -> Vec<JobSample> {
         self.sample_at = Instant::now() + SAMPLE_PAUSE;
-        let latest = self.samples.latest();
-        self.of_mine(latest)
-    }
-
-    /// Those of the jobs that are watched, as many as fit into a message.
-    fn of_mine(&self, samples: Vec<(Arc<Job>, Sample)>) -> Vec<JobSample> {
-        let mine = samples.into_iter().filter(|(job, _)| self.watched.filter.matches(job));
-        let mut bytes = 0;
-        mine.map(|(job, sample)| JobSample { task_id: job.id.to_string(), sample: Some((&sample).into()) })
-            .take_while(|sample| {
-                bytes += sample.encoded_len() + FRAME_BYTES;
-                bytes <= SAMPLES_BYTES_MAX
-            })
-            .collect()
+        let (mut samples, mut bytes) = (Vec::new(), 0);
+        let fits = |id: TaskId, sample: Sample| {
+            let sample = JobSample { task_id: id.to_string(), sample: Some((&sample).into()) };
+            bytes += sample.encoded_len() + FRAME_BYTES;
+            let fits = bytes <= SAMPLES_BYTES_MAX;
+            samples.extend(fits.then_some(sample));
+            fits
+        };
+        self.samples.give(|job| self.watched.filter.matches(job), fits);
+        samples
     }
 
     fn about(&mut self, kind: Kind, job: &Job) -> WatchJobsResponse {

@@ -13,7 +13,7 @@ use super::{Exit, Problem, args::Format, connect::Target, print::plain, settings
 use crate::{
     api::{
         json::message,
-        v1::{GetRunnerRequest, GetRunnerResponse},
+        v1::{GetRunnerRequest, GetRunnerResponse, get_runner_response::Problem as Obstacle},
     },
     config::Effective,
     server::doctor::{self, Finding, Level},
@@ -94,10 +94,7 @@ fn of_runner(runner: &GetRunnerResponse) -> Vec<Finding> {
     }];
     // An unready service has obstacles before whatever else it has to say.
     let finding = if runner.ready { Finding::warning } else { Finding::problem };
-    findings.extend(runner.problems.iter().map(|problem| {
-        let (what, remedy) = problem.rsplit_once("; ").unwrap_or((problem, ""));
-        finding(about, what.to_owned(), remedy.to_owned())
-    }));
+    findings.extend(runner.problems.iter().cloned().map(|Obstacle { what, remedy }| finding(about, what, remedy)));
     findings
 }
 
@@ -169,17 +166,21 @@ mod tests {
 
     #[test]
     fn obstacles_of_a_service_are_problems_and_the_rest_are_warnings() {
-        let runner = |ready, problems: &[&str]| GetRunnerResponse {
+        let runner = |ready, problems: &[(&str, &str)]| GetRunnerResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ready,
-            problems: problems.iter().map(ToString::to_string).collect(),
+            problems: problems
+                .iter()
+                .map(|(what, remedy)| Obstacle { what: (*what).to_owned(), remedy: (*remedy).to_owned() })
+                .collect(),
             ..GetRunnerResponse::default()
         };
         let levels =
             |runner: &GetRunnerResponse| of_runner(runner).iter().map(|finding| finding.level).collect::<Vec<_>>();
         assert_eq!(levels(&runner(true, &[])), [Level::Ok]);
-        assert_eq!(levels(&runner(true, &["a; b"])), [Level::Ok, Level::Warning]);
-        let unready = of_runner(&runner(false, &["the disk is full; make room"]));
-        assert_eq!((unready[1].level, unready[1].remedy.as_str()), (Level::Problem, "make room"));
+        assert_eq!(levels(&runner(true, &[("a", "b")])), [Level::Ok, Level::Warning]);
+        let unready = of_runner(&runner(false, &[("the disk is full; so it is", "make room")]));
+        let told = (unready[1].level, unready[1].what.as_str(), unready[1].remedy.as_str());
+        assert_eq!(told, (Level::Problem, "the disk is full; so it is", "make room"));
     }
 }

@@ -210,13 +210,8 @@ pub const SETTINGS: &[Setting] = &[
         default_words: Some("nowhere"),
         form: Form::One,
         read: |to, given| given.webhook_url().map(|url| to.webhook_url = Some(url)),
-        // A query often holds a secret of the receiver's.
-        show: |of| {
-            of.webhook_url.as_ref().map(|url| match url.query() {
-                Some(_) => format!("{}?...", url[..url::Position::AfterPath].to_owned()),
-                None => url.to_string(),
-            })
-        },
+        // The rest often holds a secret of the receiver's.
+        show: |of| of.webhook_url.as_ref().map(|url| format!("{}/...", url.origin().ascii_serialization())),
     },
     Setting {
         name: "webhook_secret_file",

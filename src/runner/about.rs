@@ -1,10 +1,10 @@
 //! What this host is, what it can do, how busy it is, and what stands in the way of its tasks.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
-use super::{ExecuteError, Host, Runner};
+use super::{Host, Runner};
 use crate::{
-    browser::{Browser, Kind},
+    browser::{self, Browser, Kind},
     job::{Tier, WallTime},
     ledger::{Fault, Health},
 };
@@ -34,8 +34,55 @@ pub struct About {
     pub draining: bool,
     /// It takes tasks: at least one browser can be started, and jobs can be remembered.
     pub ready: bool,
-    /// What stands in the way of tasks, or of some of them, and what to do about it. Never empty when not ready.
-    pub problems: Vec<String>,
+    /// What stands in the way of tasks, or of some of them. Never empty when not ready.
+    pub problems: Vec<Problem>,
+}
+
+/// Something that stands in the way of tasks, or of some of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it; empty when there is nothing to do but to wait.
+    pub remedy: String,
+}
+
+/// A problem that is always the same.
+pub(super) struct Known {
+    what: &'static str,
+    remedy: &'static str,
+}
+
+/// The service is leaving.
+pub(super) const DRAINING: Known = Known { what: "the service is about to leave", remedy: "" };
+/// No browser at all.
+pub(super) const BROWSER_NOT_FOUND: Known =
+    Known { what: "no browser was found", remedy: "install Chromium, or name one with --browser NAME=PATH" };
+/// Chromium's sandbox does not run as root.
+pub(super) const SANDBOX_NEEDS_USER: Known = Known {
+    what: "Chromium's sandbox does not run as root",
+    remedy: "run the service as an ordinary user, or start it with --no-sandbox and trust every page",
+};
+
+impl fmt::Display for Known {
+    /// As one sentence.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what)?;
+        if self.remedy.is_empty() { Ok(()) } else { write!(f, "; {}", self.remedy) }
+    }
+}
+
+impl From<&browser::Problem> for Problem {
+    fn from(problem: &browser::Problem) -> Self {
+        let remedy = "repair it, or name another program with --browser NAME=PATH";
+        Self { what: problem.to_string(), remedy: remedy.to_owned() }
+    }
+}
+
+impl From<Known> for Problem {
+    fn from(Known { what, remedy }: Known) -> Self {
+        Self { what: what.to_owned(), remedy: remedy.to_owned() }
+    }
 }
 
 /// A browser that a task can ask for.
@@ -62,7 +109,7 @@ impl Runner {
         let mut problems = obstacles(draining, startable, &host.ledger.health().borrow());
         let ready = problems.is_empty();
         if startable == Startable::Some {
-            problems.push(ExecuteError::SandboxNeedsUser.to_string());
+            problems.push(SANDBOX_NEEDS_USER.into());
         }
         problems.extend(host.browser_problems.iter().cloned());
         About {
@@ -111,17 +158,19 @@ impl Host {
     }
 }
 
-/// What keeps every task from being taken, and what to do about it.
-fn obstacles(draining: bool, startable: Startable, health: &Health) -> Vec<String> {
-    let draining = draining.then(|| ExecuteError::Draining.to_string());
+/// What keeps every task from being taken.
+fn obstacles(draining: bool, startable: Startable, health: &Health) -> Vec<Problem> {
+    let draining = draining.then(|| DRAINING.into());
     let browser = match startable {
         Startable::All | Startable::Some => None,
-        Startable::NoneAsRoot => Some(ExecuteError::SandboxNeedsUser.to_string()),
-        Startable::Nothing => Some(ExecuteError::BrowserNotFound.to_string()),
+        Startable::NoneAsRoot => Some(SANDBOX_NEEDS_USER.into()),
+        Startable::Nothing => Some(BROWSER_NOT_FOUND.into()),
     };
     let ledger = match health {
         Health::Writable => None,
-        Health::Refusing(fault) => Some(format!("jobs cannot be remembered: {fault}; {}", remedy(fault))),
+        Health::Refusing(fault) => {
+            Some(Problem { what: format!("jobs cannot be remembered: {fault}"), remedy: remedy(fault).to_owned() })
+        }
     };
     [draining, browser, ledger].into_iter().flatten().collect()
 }
@@ -160,23 +209,26 @@ mod tests {
     #[test]
     fn each_obstacle_is_named_with_its_remedy() {
         let writable = Health::Writable;
-        assert_eq!(obstacles(false, Startable::All, &writable), Vec::<String>::new());
-        assert_eq!(obstacles(false, Startable::Some, &writable), Vec::<String>::new());
+        assert_eq!(obstacles(false, Startable::All, &writable), []);
+        assert_eq!(obstacles(false, Startable::Some, &writable), []);
         for (draining, startable, health, words) in [
             (true, Startable::All, &writable, ["about to leave", ""]),
             (false, Startable::Nothing, &writable, ["no browser", "install Chromium"]),
             (false, Startable::NoneAsRoot, &writable, ["as root", "--no-sandbox"]),
             (false, Startable::All, &Health::Refusing(Fault::Full), ["disk is full", "make room"]),
+            // What the system says may look like a remedy.
             (
                 false,
                 Startable::All,
-                &Health::Refusing(Fault::Broken("x".to_owned())),
-                [": x", "start the service anew"],
+                &Health::Refusing(Fault::Broken("x; y".to_owned())),
+                [": x; y", "start the service anew"],
             ),
         ] {
-            let told = obstacles(draining, startable, health);
-            assert_eq!(told.len(), 1, "{told:?}");
-            assert!(words.iter().all(|word| told[0].contains(word)), "{told:?}");
+            let [what, remedy] = words;
+            match obstacles(draining, startable, health).as_slice() {
+                [told] => assert!(told.what.contains(what) && told.remedy.contains(remedy), "{told:?}"),
+                told => panic!("{told:?}"),
+            }
         }
     }
 

@@ -91,6 +91,11 @@ impl Admission {
         (state.running, state.waiting.len())
     }
 
+    /// All that wait, at one moment.
+    pub(super) fn line(&self) -> Line {
+        Line(self.lock().waiting.keys().copied().collect())
+    }
+
     /// Joins the queue; the ticket is granted at once when a slot and the profile are free.
     pub(super) fn enter(self: &Arc<Self>, profile: &Profile) -> Result<Ticket, QueueFull> {
         self.join(profile, self.queue_max)
@@ -207,6 +212,10 @@ impl Ticket {
     }
 }
 
+/// The numbers of all that wait, in their order.
+#[derive(Debug)]
+pub(super) struct Line(Vec<u64>);
+
 /// Tells how far a ticket has come.
 #[derive(Clone, Debug)]
 pub(super) struct QueuePlace {
@@ -222,6 +231,12 @@ impl QueuePlace {
             let ahead = state.waiting.range(..self.number).count();
             u32::try_from(ahead + 1).unwrap_or(u32::MAX)
         })
+    }
+
+    /// The same, in a line that was read before.
+    pub(super) fn position_in(&self, line: &Line) -> Option<u32> {
+        let ahead = line.0.binary_search(&self.number).ok()?;
+        Some(u32::try_from(ahead + 1).unwrap_or(u32::MAX))
     }
 }
 
@@ -270,6 +285,8 @@ mod tests {
         let grant = first.try_granted().unwrap();
         assert!(second.try_granted().is_none());
         assert_eq!((second.place().position(), third.place().position()), (Some(1), Some(2)));
+        let line = admission.line();
+        assert_eq!([&first, &second, &third].map(|ticket| ticket.place().position_in(&line)), [None, Some(1), Some(2)]);
         drop(grant.slot);
         let grant = second.try_granted().unwrap();
         assert!(third.try_granted().is_none());

@@ -9,7 +9,10 @@ use std::{
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{admission::Admission, live::LiveJobs, recorder::Recorder, sampler::Sampler, token::StateKey};
+use super::{
+    Problem, admission::Admission, live::LiveJobs, recorder::Recorder, retention::Retention, sampler::Sampler,
+    token::StateKey,
+};
 use crate::{
     browser::{Browser, command::DEV_SHM_BYTES_MIN},
     job::{BootTime, Now, WallTime},
@@ -29,8 +32,8 @@ pub struct HostParts {
     pub state_dir: PathBuf,
     /// The browsers of this machine, the default one first.
     pub browsers: Vec<Browser>,
-    /// What was expected to be one and cannot be used, and why.
-    pub browser_problems: Vec<String>,
+    /// What was expected to be one and cannot be used.
+    pub browser_problems: Vec<Problem>,
     /// Signs callback tokens.
     pub key: StateKey,
     /// How many jobs run at once.
@@ -50,7 +53,7 @@ pub struct Host {
     pub(super) dirs: RunDirs,
     pub(super) state_dir: PathBuf,
     pub(super) browsers: Vec<Browser>,
-    pub(super) browser_problems: Vec<String>,
+    pub(super) browser_problems: Vec<Problem>,
     pub(super) key: StateKey,
     pub(super) no_sandbox: bool,
     pub(super) away_max: Duration,
@@ -63,6 +66,7 @@ pub struct Host {
     pub(super) admission: Arc<Admission>,
     pub(super) live: Arc<LiveJobs>,
     pub(super) sampler: Arc<Sampler>,
+    pub(super) retention: Retention,
     /// Fires when the service is about to leave; every task of the host side ends on it.
     pub(super) leaving: CancellationToken,
     pub(super) tasks: TaskTracker,
@@ -92,13 +96,14 @@ impl Host {
                 .collect(),
             live: Arc::default(),
             sampler: Arc::default(),
+            retention: Retention::default(),
             leaving: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })
     }
 
     pub(super) fn recorder<'a>(&'a self, log: &'a JobLog) -> Recorder<'a> {
-        Recorder::new(self.ledger.as_ref(), log, &self.leaving)
+        Recorder::new(self.ledger.as_ref(), log, &self.retention, &self.leaving)
     }
 
     /// True when the service could open a window.

@@ -11,12 +11,15 @@ use std::{
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Cancellation, PageReport, ProcessReading, Reported, Sample, admission::QueuePlace, host::boot_now,
+    Cancellation, PageReport, ProcessReading, Reported, Sample,
+    admission::{Line, QueuePlace},
+    host::boot_now,
     sampler::FRESH_MAX,
+    samples::Place,
 };
 use crate::{
     job::{BootTime, Job, Refusal, TaskId},
-    ledger::JobLog,
+    ledger::{JobLog, Ledger, ReadError},
     process::{Identity, TreeRoot},
 };
 
@@ -54,24 +57,26 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Its latest reading.
+    /// Its latest reading. The queue is asked when somebody looks, so that a moving queue costs nothing.
     pub(super) fn sample(&self) -> Sample {
-        self.complete(self.sample.borrow().clone())
+        self.sample_at(self.place.get().and_then(QueuePlace::position))
+    }
+
+    /// Its latest reading, for those who look at many: its place is looked up in a queue that was read once.
+    pub(super) fn sample_in<'line>(&self, line: impl FnOnce() -> &'line Line) -> Sample {
+        self.sample_at(self.place.get().and_then(|place| place.position_in(line())))
     }
 
     pub(super) fn samples(&self) -> watch::Receiver<Sample> {
         self.sample.subscribe()
     }
 
-    /// The queue is asked when somebody looks, so that a moving queue costs nothing. A reading of processes that are
-    /// gone, or an old one, says nothing of now.
-    pub(super) fn complete(&self, sample: Sample) -> Sample {
+    /// A reading of processes that are gone, or an old one, says nothing of now.
+    fn sample_at(&self, queue_position: Option<u32>) -> Sample {
+        let sample = self.sample.borrow().clone();
         let speaks_of_now = |reading: &ProcessReading| boot_now().saturating_since(reading.at.boot) <= FRESH_MAX;
-        Sample {
-            queue_position: self.place.get().and_then(QueuePlace::position),
-            process: sample.process.filter(|reading| self.log.latest().is_process_alive() && speaks_of_now(reading)),
-            ..sample
-        }
+        let process = sample.process.filter(|reading| self.log.latest().is_process_alive() && speaks_of_now(reading));
+        Sample { queue_position, process, ..sample }
     }
 
     /// Replaces the reading, and wakes watchers if it is another one.
@@ -130,6 +135,22 @@ impl LiveJobs {
         self.lock().get(&id).map(Arc::clone)
     }
 
+    /// The job, once it is attended; none when it never will be. One to which something can still happen by itself was
+    /// made just now, and is attended in a moment.
+    pub(super) async fn reach(&self, id: TaskId, ledger: &dyn Ledger) -> Result<Option<Arc<Live>>, ReadError> {
+        let mut attendants = self.attendants.subscribe();
+        loop {
+            if let Some(live) = self.get(id) {
+                return Ok(Some(live));
+            }
+            if ledger.latest(id).await?.is_none_or(|job| job.is_settled()) {
+                return Ok(None);
+            }
+            // The sender lives in what waits here.
+            drop(attendants.changed().await);
+        }
+    }
+
     /// Makes a job reachable until the guard is dropped.
     pub(super) fn attend(self: &Arc<Self>, log: Arc<JobLog>) -> Attended {
         let (asks, asked) = mpsc::channel(ASKS_MAX);
@@ -153,9 +174,18 @@ impl LiveJobs {
         self.bell.subscribe()
     }
 
-    /// The jobs with a reading that came after this number.
-    pub(super) fn sampled_after(&self, number: u64) -> Vec<Arc<Live>> {
-        self.lock().values().filter(|live| live.sampled.load(Ordering::Relaxed) > number).map(Arc::clone).collect()
+    /// The jobs whose latest reading is at this place or behind it, the oldest reading first.
+    pub(super) fn sampled_from(&self, place: Place) -> Vec<(Place, Arc<Live>)> {
+        let at = |live: &Live| (live.sampled.load(Ordering::Relaxed), live.log.id());
+        let mut found: Vec<_> = self
+            .lock()
+            .values()
+            .map(|live| (at(live), live))
+            .filter(|(at, _)| *at >= place)
+            .map(|(at, live)| (at, Arc::clone(live)))
+            .collect();
+        found.sort_unstable_by_key(|(at, _)| *at);
+        found
     }
 
     /// Every job that is attended.
@@ -206,5 +236,30 @@ impl Drop for Presence {
     fn drop(&mut self) {
         self.jobs.lock().remove(&self.id);
         self.jobs.attendants.send_modify(|count| *count -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::{
+        job::{Fact, LostCause},
+        runner::tests::Kept,
+    };
+
+    #[tokio::test]
+    async fn a_job_that_was_just_made_is_reached_once_it_is_attended_and_a_settled_one_never() {
+        let kept = Kept::of(1).await;
+        let (log, jobs) = (Arc::clone(&kept.live().log), Arc::new(LiveJobs::default()));
+        let mut reach = Box::pin(jobs.reach(log.id(), &kept.ledger));
+        assert!((&mut reach).now_or_never().is_none());
+        let attended = jobs.attend(Arc::clone(&log));
+        let reached = reach.await.unwrap().unwrap();
+        assert!(Arc::ptr_eq(&reached, &attended.live));
+        drop(attended);
+        kept.becomes(Fact::Lost(LostCause::ServiceRestarted)).await;
+        assert!(jobs.reach(log.id(), &kept.ledger).await.unwrap().is_none());
     }
 }

@@ -29,13 +29,17 @@ mod reconcile;
 mod recorder;
 mod retention;
 mod sampler;
+mod samples;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use std::{sync::Arc, time::Duration};
 
-pub use about::{About, KnownBrowser};
+pub use about::{About, KnownBrowser, Problem};
 pub use host::{Host, HostParts};
 pub use order::{Mode, Order, profile};
+pub use samples::{AllSamples, Samples};
 pub use token::{Purpose, StateKey};
 use tokio_util::sync::CancellationToken;
 
@@ -44,9 +48,9 @@ use crate::{
     ledger::{Fault, JobLog, Ledger, ReadError},
     process::TreeReading,
 };
-use live::{Ask, Live, LiveJobs, Reply};
+use about::{BROWSER_NOT_FOUND, DRAINING, SANDBOX_NEEDS_USER};
+use live::{Ask, Live, Reply};
 use recorder::Recorded;
-use sampler::Watching;
 
 /// A handle on the host side. Cheap to clone.
 #[derive(Clone)]
@@ -85,12 +89,10 @@ pub enum ExecuteError {
         browser: String,
     },
     /// No browser at all.
-    #[error("no browser was found; install Chromium, or name one with --browser NAME=PATH")]
+    #[error("{BROWSER_NOT_FOUND}")]
     BrowserNotFound,
     /// Chromium's sandbox does not run as root.
-    #[error(
-        "Chromium's sandbox does not run as root; run the service as an ordinary user, or start it with --no-sandbox and trust every page"
-    )]
+    #[error("{SANDBOX_NEEDS_USER}")]
     SandboxNeedsUser,
     /// A window was asked for, and there is no display.
     #[error(
@@ -107,7 +109,7 @@ pub enum ExecuteError {
     #[error("request_id was used before with other content, and made task {0}; use a new one for a new request")]
     RequestReused(TaskId),
     /// The service is leaving.
-    #[error("the service is about to leave")]
+    #[error("{DRAINING}")]
     Draining,
     /// The job could not be remembered, so it was not made.
     #[error("the job could not be remembered ({0}); try again with the same request_id")]
@@ -124,7 +126,7 @@ pub enum CallError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The service is leaving.
-    #[error("the service is about to leave")]
+    #[error("{DRAINING}")]
     Draining,
     /// It could not be read or remembered.
     #[error("the job cannot be read or written now: {0}")]
@@ -204,59 +206,6 @@ pub struct Watched {
     pub leaving: CancellationToken,
 }
 
-/// The readings of one live job; while this is held, its processes are looked at each second.
-pub struct Samples {
-    live: Arc<Live>,
-    _watching: Watching,
-    latest: tokio::sync::watch::Receiver<Sample>,
-}
-
-impl Samples {
-    /// The latest reading.
-    #[must_use]
-    pub fn latest(&mut self) -> Sample {
-        let sample = self.latest.borrow_and_update().clone();
-        self.live.complete(sample)
-    }
-
-    /// Waits for a newer reading than the latest seen; for ever once the job is no longer live.
-    pub async fn changed(&mut self) {
-        if self.latest.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-/// The readings of every live job; while this is held, their processes are looked at each second.
-pub struct AllSamples {
-    jobs: Arc<LiveJobs>,
-    _watching: Watching,
-    bell: tokio::sync::watch::Receiver<u64>,
-    seen: u64,
-}
-
-impl AllSamples {
-    /// The latest reading of each live job.
-    #[must_use]
-    pub fn latest(&mut self) -> Vec<(Arc<Job>, Sample)> {
-        self.seen = *self.bell.borrow_and_update();
-        self.jobs.all().iter().map(|live| (live.log.latest(), live.sample())).collect()
-    }
-
-    /// Those that are newer than the ones given before.
-    #[must_use]
-    pub fn newer(&mut self) -> Vec<(Arc<Job>, Sample)> {
-        let seen = std::mem::replace(&mut self.seen, *self.bell.borrow_and_update());
-        self.jobs.sampled_after(seen).iter().map(|live| (live.log.latest(), live.sample())).collect()
-    }
-
-    /// Waits for a newer one.
-    pub async fn changed(&mut self) {
-        // The bell lives in the jobs that this holds.
-        let _ = self.bell.changed().await;
-    }
-}
-
 impl Runner {
     /// Starts the host side: looks after what an earlier service left, then takes orders.
     ///
@@ -271,7 +220,8 @@ impl Runner {
         Ok(runner)
     }
 
-    /// The job as it stands, with its latest reading; waits a moment for one of its processes that is not old.
+    /// The job as it stands, with its latest reading; waits a moment, and no longer, when there is none of its processes
+    /// that speaks of now.
     ///
     /// # Errors
     /// When it is unknown or cannot be read.
@@ -292,10 +242,10 @@ impl Runner {
     /// When it is unknown or cannot be read.
     pub async fn watch(&self, id: TaskId) -> Result<Watched, CallError> {
         let leaving = self.host.leaving.clone();
-        if let Some(live) = self.host.live.get(id) {
-            let samples =
-                Samples { latest: live.samples(), live: Arc::clone(&live), _watching: self.host.sampler.watching() };
-            return Ok(Watched { log: Arc::clone(&live.log), samples: Some(samples), leaving });
+        if let Some(live) = self.reach(id).await? {
+            let log = Arc::clone(&live.log);
+            let samples = Samples::new(live, self.host.sampler.watching());
+            return Ok(Watched { log, samples: Some(samples), leaving });
         }
         let log = self.host.ledger.open(id).await?.ok_or(CallError::Unknown(id))?;
         Ok(Watched { log, samples: None, leaving })
@@ -304,12 +254,8 @@ impl Runner {
     /// The readings of every live job.
     #[must_use]
     pub fn all_samples(&self) -> AllSamples {
-        AllSamples {
-            jobs: Arc::clone(&self.host.live),
-            _watching: self.host.sampler.watching(),
-            bell: self.host.live.bell(),
-            seen: 0,
-        }
+        let (jobs, admission) = (Arc::clone(&self.host.live), Arc::clone(&self.host.admission));
+        AllSamples::new(jobs, admission, self.host.sampler.watching())
     }
 
     /// Fires when the service is about to leave.
@@ -375,9 +321,19 @@ impl Runner {
         self.host.tasks.wait().await;
     }
 
+    /// The job's attendant; none when there is none and will be none.
+    async fn reach(&self, id: TaskId) -> Result<Option<Arc<Live>>, CallError> {
+        let reached = self.host.live.reach(id, &*self.host.ledger);
+        match self.host.leaving.run_until_cancelled(reached).await {
+            Some(reached) => Ok(reached?),
+            // Nobody is attended from here on.
+            None => Ok(self.host.live.get(id)),
+        }
+    }
+
     /// Asks the job's attendant; none when nobody attends it, or it left before it answered.
     async fn ask<T>(&self, id: TaskId, ask: impl FnOnce(Reply<T>) -> Ask) -> Result<Option<T>, CallError> {
-        let Some(live) = self.host.live.get(id) else { return Ok(None) };
+        let Some(live) = self.reach(id).await? else { return Ok(None) };
         let (reply, answer) = tokio::sync::oneshot::channel();
         let answered = match live.asks.send(Box::new(ask(reply))).await {
             Ok(()) => answer.await.ok(),

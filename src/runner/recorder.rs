@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::{CallError, Reported, host::now, meters};
+use super::{CallError, Reported, host::now, meters, retention::Retention};
 use crate::{
     job::{Applied, Event, EventId, Fact, Job, Refusal},
     ledger::{Append, Appended, JobLog, Ledger, ReadError},
@@ -21,6 +21,7 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 pub(super) struct Recorder<'a> {
     ledger: &'a dyn Ledger,
     log: &'a JobLog,
+    retention: &'a Retention,
     leaving: &'a CancellationToken,
 }
 
@@ -38,8 +39,13 @@ pub(super) enum Recorded {
 }
 
 impl<'a> Recorder<'a> {
-    pub(super) fn new(ledger: &'a dyn Ledger, log: &'a JobLog, leaving: &'a CancellationToken) -> Self {
-        Self { ledger, log, leaving }
+    pub(super) fn new(
+        ledger: &'a dyn Ledger,
+        log: &'a JobLog,
+        retention: &'a Retention,
+        leaving: &'a CancellationToken,
+    ) -> Self {
+        Self { ledger, log, retention, leaving }
     }
 
     /// Records a fact under a new id.
@@ -62,7 +68,7 @@ impl<'a> Recorder<'a> {
                 Append { job: Arc::clone(&next), event_id: id, expected_revision: job.revision, request_key: None };
             match self.ledger.append(append).await {
                 Appended::Committed(_) => {
-                    tell(&job, &next);
+                    self.tell(&job, &next);
                     return Recorded::Changed(next);
                 }
                 Appended::Known(_) => return Recorded::Unchanged,
@@ -74,7 +80,7 @@ impl<'a> Recorder<'a> {
                     warn!(task_id = %job.id, %fault, "the ledger did not take a change; trying again");
                     match self.settle(id, &mut pause).await {
                         Some(change) => {
-                            tell(&job, &change);
+                            self.tell(&job, &change);
                             return Recorded::Changed(change);
                         }
                         None if self.leaving.is_cancelled() => return Recorded::Interrupted,
@@ -105,16 +111,19 @@ impl<'a> Recorder<'a> {
         let found: Result<Option<Arc<Job>>, ReadError> = self.ledger.find_event(self.log.id(), id).await;
         found.ok().flatten()
     }
-}
 
-/// One line for each change, where it was caused.
-fn tell(before: &Job, after: &Job) {
-    meters::changed(before, after);
-    let (task_id, revision) = (after.id, after.revision);
-    let pid = after.process.as_ref().map(|process| process.pid);
-    if before.status == after.status {
-        tracing::debug!(%task_id, revision, status = ?after.status, "learnt more");
-    } else {
-        info!(%task_id, revision, status = ?after.status, reason = ?after.reason, pid, "status changed");
+    /// One line for each change, where it was caused.
+    fn tell(&self, before: &Job, after: &Job) {
+        meters::changed(before, after);
+        let (task_id, revision) = (after.id, after.revision);
+        let pid = after.process.as_ref().map(|process| process.pid);
+        if before.status == after.status {
+            tracing::debug!(%task_id, revision, status = ?after.status, "learnt more");
+        } else {
+            info!(%task_id, revision, status = ?after.status, reason = ?after.reason, pid, "status changed");
+        }
+        if after.is_settled() {
+            self.retention.settled(after.expires_at());
+        }
     }
 }

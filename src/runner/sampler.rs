@@ -1,5 +1,5 @@
 //! Looks at the process trees of all live jobs in one pass: once a second while somebody watches, when somebody asks
-//! for a job's status and the latest look is old, and never else.
+//! for a job's status and the latest look is more than a second old, and never else.
 //!
 //! The cost is one pass per look, however many jobs are looked at and however many look.
 
@@ -77,14 +77,20 @@ impl Sampler {
     }
 
     /// Returns when this job has a reading that speaks of now, or when that takes too long.
+    ///
+    /// One that will soon be too old is good enough, and renewed meanwhile: who asks each second waits only once.
     pub(super) async fn look(&self, live: &Live) {
         let at = boot_now();
-        // A look that includes the job and may still be under way serves all who come meanwhile.
-        let recent = live.looked_at().filter(|looked| at.saturating_since(*looked) <= FRESH_MAX);
-        if recent.is_none() {
+        let aged = live.looked_at().map(|looked| (at.saturating_since(looked), looked));
+        let (renew, since) = match aged {
+            // It may still be under way, and serves all who come meanwhile.
+            Some((age, looked)) if age <= TICK => (false, looked),
+            Some((age, looked)) if age + WAIT_MAX <= FRESH_MAX => (true, looked),
+            Some(_) | None => (true, at),
+        };
+        if renew {
             self.asks.send_modify(|asks| asks.wanted = asks.wanted.max(Some(at)));
         }
-        let since = recent.unwrap_or(at);
         let mut done = self.done.subscribe();
         if tokio::time::timeout(WAIT_MAX, done.wait_for(|done| *done >= Some(since))).await.is_err() {
             tracing::debug!(task_id = %live.log.id(), "the process trees were not read in time");
@@ -183,79 +189,22 @@ fn read(trees: Option<Trees>, roots: &[TreeRoot]) -> Result<(Trees, Vec<Option<T
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
+    use futures_util::FutureExt;
 
     use super::*;
     use crate::{
-        job::{
-            Accepted, AfterFinish, Applied, CallbackDelivery, Completion, Event, EventId, ExitStatus, Fact, Job,
-            Process, Profile, Spec, TaskId, TaskUrl, Tier, Timeouts,
-        },
-        ledger::{Append, Appended, EmbeddedLedger, JobLog, Ledger},
+        job::{ExitStatus, Fact, Process},
         process::{Identity, boot_id},
-        runner::live::Attended,
+        runner::tests::Kept,
     };
-
-    /// A job of this process, which no service attends.
-    struct Kept {
-        ledger: EmbeddedLedger,
-        log: Arc<JobLog>,
-        attended: Attended,
-        jobs: Arc<LiveJobs>,
-        _dir: tempfile::TempDir,
-    }
-
-    impl Kept {
-        async fn new() -> Self {
-            let dir = tempfile::tempdir().unwrap();
-            let ledger = EmbeddedLedger::open(&dir.path().join("ledger")).unwrap();
-            let id = TaskId::new(Uuid::now_v7());
-            let job = Job::accept(Accepted { id, spec: spec(), host: String::new(), boot_id: boot_id() }, now());
-            let log = append(&ledger, job, 0).await;
-            let jobs = Arc::new(LiveJobs::default());
-            Self { attended: jobs.attend(Arc::clone(&log)), ledger, log, jobs, _dir: dir }
-        }
-
-        async fn becomes(&self, fact: Fact) {
-            let (job, event) = (self.log.latest(), Event { id: EventId::new(Uuid::now_v7()), fact });
-            let Applied::Changed(changed) = job.apply(&event, now()) else { panic!("{event:?} on {job:?}") };
-            append(&self.ledger, changed, job.revision).await;
-        }
-
-        fn live(&self) -> &Live {
-            &self.attended.live
-        }
-    }
-
-    async fn append(ledger: &EmbeddedLedger, job: Job, expected_revision: u64) -> Arc<JobLog> {
-        let (job, event_id) = (Arc::new(job), EventId::new(Uuid::now_v7()));
-        match ledger.append(Append { job, event_id, expected_revision, request_key: None }).await {
-            Appended::Committed(log) => log,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn spec() -> Spec {
-        Spec {
-            url: TaskUrl::parse("https://example.org/").unwrap(),
-            browser: String::new(),
-            tier: Tier::ExitOnly,
-            headless: true,
-            profile: Profile::Ephemeral,
-            completion: Completion::Any,
-            fail_on_http_error: false,
-            callback_origins: Vec::new(),
-            callback_delivery: CallbackDelivery::Binding,
-            timeouts: Timeouts { queue: None, launch: None, navigation: None, run: None, idle: None },
-            grace: Duration::ZERO,
-            after_finish: AfterFinish::Close,
-            retention: Duration::ZERO,
-            labels: std::collections::BTreeMap::new(),
-        }
-    }
 
     fn launched() -> Fact {
         Fact::Launched(Process { pid: 7, start_ticks: 70, dequeued_at: boot_now(), up_at: boot_now() })
+    }
+
+    fn ago(span: Duration) -> Now {
+        let boot = boot_now().nanos() - u64::try_from(span.as_nanos()).unwrap();
+        Now { boot: BootTime::from_nanos(boot), ..now() }
     }
 
     fn reading(at: Now) -> ProcessReading {
@@ -266,7 +215,7 @@ mod tests {
 
     #[tokio::test]
     async fn there_is_a_tree_from_the_launch_to_the_exit_and_no_reading_beyond() {
-        let kept = Kept::new().await;
+        let kept = Kept::of(1).await;
         let live = kept.live();
         let shim = Identity { boot_id: boot_id(), pid: 6, start_ticks: 60 };
         live.lives_below(shim.clone());
@@ -281,12 +230,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_old_reading_is_not_told() {
-        let kept = Kept::new().await;
+        let kept = Kept::of(1).await;
         kept.becomes(launched()).await;
-        let ago = |span: Duration| {
-            let boot = boot_now().nanos() - u64::try_from(span.as_nanos()).unwrap();
-            Now { boot: BootTime::from_nanos(boot), ..now() }
-        };
         for (age, told) in [(FRESH_MAX / 2, true), (FRESH_MAX + TICK, false)] {
             kept.live().resample(|sample| sample.process = Some(reading(ago(age))));
             assert_eq!(kept.live().sample().process.is_some(), told, "after {age:?}");
@@ -295,15 +240,30 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_does_not_wait_for_a_look_that_does_not_come() {
-        let kept = Kept::new().await;
+        let kept = Kept::of(1).await;
         let began = Instant::now();
         Sampler::default().look(kept.live()).await;
         assert!(began.elapsed() >= WAIT_MAX && began.elapsed() < WAIT_MAX * 10, "{:?}", began.elapsed());
     }
 
     #[tokio::test]
+    async fn a_reading_that_grows_old_is_good_enough_and_renewed_meanwhile() {
+        let kept = Kept::of(1).await;
+        for (age, at_once, renewed) in
+            [(TICK / 2, true, false), (TICK * 3 / 2, true, true), (FRESH_MAX - WAIT_MAX / 2, false, true)]
+        {
+            let sampler = Sampler::default();
+            let looked = ago(age).boot;
+            sampler.done.send_replace(Some(looked));
+            kept.live().is_looked_at(looked);
+            assert_eq!(sampler.look(kept.live()).now_or_never().is_some(), at_once, "{age:?}");
+            assert_eq!(sampler.asks.borrow().wanted.is_some(), renewed, "{age:?}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_look_that_includes_the_job_serves_whoever_comes_while_it_is_fresh() {
-        let kept = Kept::new().await;
+        let kept = Kept::of(1).await;
         let sampler = Arc::new(Sampler::default());
         let leaving = CancellationToken::new();
         let running = tokio::spawn(Arc::clone(&sampler).run(Arc::clone(&kept.jobs), leaving.clone()));

@@ -27,7 +27,7 @@ use crate::{
     config::Settings,
     ledger::{EmbeddedLedger, Ledger, OpenError, ReadError},
     process::{LaunchError, Launcher, PlaceError, RunDirs},
-    runner::{HostParts, Runner, StateKey},
+    runner::{HostParts, Problem, Runner, StateKey},
     telemetry,
     web::{
         self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Secret, SecretError, Sessions, SiteParts, Tls,
@@ -150,7 +150,7 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
         dirs: dirs.clone(),
         state_dir: state.path().to_path_buf(),
         browsers: found.browsers,
-        browser_problems: found.problems.iter().map(ToString::to_string).collect(),
+        browser_problems: found.problems.iter().map(Problem::from).collect(),
         key: key.clone(),
         slots: settings.slots,
         queue_max: settings.queue_max,

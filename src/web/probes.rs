@@ -6,13 +6,16 @@ use axum::{Router, body::Body, routing::get};
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
-use crate::{ledger::Health, runner::Runner};
+use crate::{
+    ledger::Health,
+    runner::{Problem, Runner},
+};
 
 /// How long a store may take to say whether it goes on: a supervisor asks again before it gives up.
 const PROVE_MAX: Duration = Duration::from_millis(500);
 
 /// Whether tasks are taken.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Serialize)]
 struct Readiness {
     ready: bool,
     /// What stands in the way of tasks, or of some of them.
@@ -20,7 +23,7 @@ struct Readiness {
 }
 
 /// Something in the way.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Serialize)]
 struct Obstacle {
     what: String,
     /// Empty when there is nothing to do but to wait.
@@ -37,7 +40,7 @@ pub(super) fn routes(runner: Runner) -> Router {
 async fn ready(runner: &Runner) -> Response<Body> {
     look_again(runner).await;
     let about = runner.about();
-    let problems = about.problems.iter().map(|text| Obstacle::of(text)).collect();
+    let problems = about.problems.into_iter().map(|Problem { what, remedy }| Obstacle { what, remedy }).collect();
     let readiness = Readiness { ready: about.ready, problems };
     let text = serde_json::to_string(&readiness).expect("words have no part that JSON cannot say");
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -54,30 +57,10 @@ async fn look_again(runner: &Runner) {
     }
 }
 
-impl Obstacle {
-    /// The runner says what is wrong, then what to do about it.
-    fn of(text: &str) -> Self {
-        let (what, remedy) = text.rsplit_once("; ").unwrap_or((text, ""));
-        Self { what: what.to_owned(), remedy: remedy.to_owned() }
-    }
-}
-
 fn answer(status: StatusCode, kind: &'static str, text: String) -> Response<Body> {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_obstacle_is_told_apart_from_its_remedy() {
-        let obstacle = |what: &str, remedy: &str| Obstacle { what: what.to_owned(), remedy: remedy.to_owned() };
-        assert_eq!(Obstacle::of("no browser was found; install one"), obstacle("no browser was found", "install one"));
-        assert_eq!(Obstacle::of("leaving"), obstacle("leaving", ""));
-    }
 }

@@ -7,11 +7,13 @@ use comet_task_runner::api::v1::{
     execute_request::AfterFinish,
     job::{Reason, Status},
     tree_end::Step,
+    watch_jobs_response::Kind,
 };
 use tonic::Code;
 
 use super::{
     service::{Client, Options, Service, ended, eventually, execute, job_when, next_job, stub_url, watch},
+    watch_jobs::{all, follow_until, open},
     wire::{begin, cancel, is_alive, kill_at_once, pid_in, refused, report, settled, span, state_of, status},
 };
 
@@ -196,4 +198,39 @@ async fn what_cannot_be_cancelled_is_refused_by_name() {
     assert_eq!((refusal.code, refusal.reason.as_str()), (Code::InvalidArgument, "DURATION_OUT_OF_RANGE"));
     assert_eq!(refusal.fields[0].0, "termination_grace");
     assert_eq!(status(&mut client, &task.task_id).await.job.unwrap().revision, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_cancels_a_job_as_soon_as_it_is_told_of_is_heard() {
+    const LANES: usize = 8;
+    const JOBS: usize = 20 * LANES;
+    let service = Service::start_with(Options::default().arg("--slots").arg("1"));
+    let mut client = service.client().await;
+    begin(&mut client, "/sleep").await;
+    let mut stream = open(&mut client, all()).await;
+    follow_until(&mut stream, |message| message.kind() == Kind::Synced).await;
+    let mut lanes = Vec::new();
+    for _ in 0..LANES {
+        let mut client = service.client().await;
+        lanes.push(tokio::spawn(async move {
+            for _ in 0..JOBS / LANES {
+                begin(&mut client, "/exit/0").await;
+            }
+        }));
+    }
+    let mut cancelling = Vec::new();
+    follow_until(&mut stream, |message| {
+        if message.job.as_ref().is_some_and(|job| job.revision == 1) {
+            let (mut client, wish) = (client.clone(), cancel(&message.task_id));
+            cancelling.push(tokio::spawn(async move { client.cancel_job(wish).await.unwrap().into_inner() }));
+        }
+        cancelling.len() == JOBS
+    })
+    .await;
+    for cancelled in cancelling {
+        assert_eq!(cancelled.await.unwrap().job.unwrap().status(), Status::Cancelled);
+    }
+    for lane in lanes {
+        lane.await.unwrap();
+    }
 }

@@ -44,7 +44,8 @@ fn files(dir: &Path) -> BTreeSet<String> {
 async fn each_setting_is_told_with_where_it_comes_from() {
     let home = tempfile::tempdir().unwrap();
     let config = home.path().join("c.toml");
-    fs::write(&config, "slots = 3\nqueue = 4\nwebhook_url = \"https://example.org/hook?key=receivers-own\"\n").unwrap();
+    fs::write(&config, "slots = 3\nqueue = 4\nwebhook_url = \"https://example.org/receivers-own?key=receivers-own\"\n")
+        .unwrap();
     let mut call = doctor(&home.path().join("s"), &["--json", "--watchers", "9", "--config", config.to_str().unwrap()]);
     call.env("COMET_TASK_RUNNER_QUEUE", "5");
     let end = ended(call).await;
@@ -54,6 +55,7 @@ async fn each_setting_is_told_with_where_it_comes_from() {
     assert_eq!(setting(&told, "watchers"), (&"9".into(), "--watchers"));
     assert_eq!(setting(&told, "drain"), (&"10s".into(), "default"));
     assert_eq!(setting(&told, "tls_cert"), (&Value::Null, "default"));
+    assert_eq!(setting(&told, "webhook_url").0, &"https://example.org/...");
     assert!(!end.stdout.contains("receivers-own"), "a receiver's secret is not told: {}", end.stdout);
     assert_eq!(end.code, Some(0), "{}", end.stdout);
     assert!(!home.path().join("s").exists(), "nothing was made");

@@ -6,9 +6,11 @@ use comet_task_runner::api::v1::{
     self,
     job::{Reason, Status},
 };
+use rustix::process::Signal;
 use tonic::Code;
 
 use super::{
+    processes,
     service::{Client, Options, Service, ended, execute, job_when, stub_url},
     stub::stub_browser,
     wire::{begin, cancel, is_alive, jobs_made, refused, status},
@@ -75,6 +77,31 @@ async fn the_same_request_id_with_the_same_content_gives_the_same_job_and_token(
 }
 
 #[tokio::test]
+async fn a_request_that_is_repeated_while_its_browser_starts_is_answered_once_it_runs() {
+    let service = Service::start();
+    let mut client = service.client().await;
+    let below = processes::descendants(service.pid());
+    let launcher = below.into_iter().find(|pid| processes::command_line(*pid).contains("__launcher")).unwrap();
+    // No browser starts before it goes on.
+    processes::signal(launcher, Signal::STOP);
+    let call = |mut client: Client| {
+        tokio::spawn(async move { client.execute(with_request_id("/sleep", REQUEST_ID)).await.unwrap().into_inner() })
+    };
+    let mut load = async || client.get_runner(v1::GetRunnerRequest {}).await.unwrap().into_inner().load.unwrap();
+    let first = call(service.client().await);
+    while load().await.jobs_live == 0 {}
+    let again = call(service.client().await);
+    // Many times what an answer takes.
+    for _ in 0..100 {
+        load().await;
+    }
+    processes::signal(launcher, Signal::CONT);
+    let (first, again) = (first.await.unwrap(), again.await.unwrap());
+    assert!(first.process_id != 0 && first.job.unwrap().status() == Status::Running);
+    assert_eq!((again.task_id, again.process_id), (first.task_id, first.process_id));
+}
+
+#[tokio::test]
 async fn fifty_equal_requests_at_once_make_one_job() {
     let service = Service::start_with(Options::default().arg("--slots").arg("4"));
     let client = service.client().await;
@@ -87,7 +114,7 @@ async fn fifty_equal_requests_at_once_make_one_job() {
     let mut answers = HashSet::new();
     for caller in callers {
         let answer = caller.await.unwrap().unwrap().into_inner();
-        answers.insert((answer.task_id, answer.callback_token));
+        answers.insert((answer.task_id, answer.process_id, answer.callback_token));
     }
     assert_eq!(answers.len(), 1);
     assert_eq!(jobs_made(&service), 1);

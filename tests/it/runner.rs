@@ -61,8 +61,9 @@ async fn a_browser_that_cannot_be_used_is_a_problem_but_no_obstacle() {
     let service = Service::start_with(Options::default().arg("--browser").arg("gone=/nowhere/at/all"));
     let told = runner(&mut service.client().await).await;
     assert!(told.ready);
-    let named = told.problems.iter().filter(|problem| problem.contains("gone") && problem.contains("/nowhere/at/all"));
-    assert_eq!(named.count(), 1, "{:?}", told.problems);
+    let is_named = |what: &str| what.contains("gone") && what.contains("/nowhere/at/all");
+    let named: Vec<_> = told.problems.iter().filter(|problem| is_named(&problem.what)).collect();
+    assert!(named.len() == 1 && named[0].remedy.contains("--browser NAME=PATH"), "{:?}", told.problems);
     assert!(told.browsers.iter().all(|browser| browser.name != "gone"));
 }
 
@@ -72,7 +73,8 @@ async fn as_root_browsers_that_need_their_sandbox_stand_in_the_way() {
         return not_run("it has to be root, whom Chromium's sandbox refuses");
     }
     let Some(_seats) = Seats::take(0, &[]) else { return };
-    let refusal = |told: &v1::GetRunnerResponse| told.problems.iter().any(|problem| problem.contains("--no-sandbox"));
+    let refusal =
+        |told: &v1::GetRunnerResponse| told.problems.iter().any(|problem| problem.remedy.contains("--no-sandbox"));
     // Beside Chromium there is the stub, which has no sandbox.
     let some = runner(&mut Service::start().client().await).await;
     assert!(some.ready && refusal(&some), "{some:?}");

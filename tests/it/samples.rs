@@ -177,6 +177,7 @@ async fn status_calls_share_a_pass_and_get_the_processor_time_with_the_next() {
     let service = Service::start_with(Options::default().arg("--slots").arg("2"));
     let mut client = service.client().await;
     let task = begin(&mut client, "/burn").await;
+    let begun = Instant::now();
     let mut calls = Vec::new();
     for _ in 0..100 {
         let (mut client, task_id) = (client.clone(), task.task_id.clone());
@@ -193,9 +194,10 @@ async fn status_calls_share_a_pass_and_get_the_processor_time_with_the_next() {
     let reading = read_status(&mut client, &task.task_id).await.unwrap();
     assert!(reading.cpu_percent.is_some_and(|percent| percent > 10.0), "{reading:?}");
     drop(client);
-    // A call that comes just when a pass begins cannot know that it is part of it.
-    let passes = passes_in_all(service);
-    assert!((2..=4).contains(&passes), "{passes} passes");
+    // At most one a second, however many call; one that comes just when a pass begins cannot know that it is part of it.
+    let passes = passes_in_all(service) as u64;
+    let took = begun.elapsed();
+    assert!(passes >= 2 && passes <= took.as_secs() + 2, "{passes} passes in {took:?}");
 }
 
 #[tokio::test]

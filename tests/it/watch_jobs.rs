@@ -313,29 +313,23 @@ async fn a_token_that_the_store_has_forgotten_begins_anew_and_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forgotten_job_is_removed_for_all_who_may_have_known_it() {
-    let mut service = Service::start();
+    let service = Service::start_with(Options::default().arg("--slots").arg("2"));
     let mut client = service.client().await;
-    let brief = v1::ExecuteRequest { retention: span(std::time::Duration::ZERO), ..execute(&stub_url("/exit/0")) };
-    let gone = client.execute(brief).await.unwrap().into_inner().task_id;
+    let brief = v1::ExecuteRequest { retention: span(std::time::Duration::ZERO), ..execute(&stub_url("/sleep")) };
+    let brief = client.execute(brief).await.unwrap().into_inner();
+    let gone = brief.task_id.clone();
     let kept = begin(&mut client, "/sleep").await;
-    job_when(&mut client, &gone, |job| job.tree_end.is_some()).await;
-    let since = span(SOON * 100);
     let filters = [None, Some(only(&[&gone, &kept.task_id])), Some(only(&[&kept.task_id]))];
-    let mut tokens = Vec::new();
+    let (mut streams, mut tokens) = (Vec::new(), Vec::new());
     for filter in &filters {
-        let mut stream = open(&mut client, WatchJobsRequest { filter: filter.clone(), since, ..all() }).await;
+        let mut stream = open(&mut client, WatchJobsRequest { filter: filter.clone(), ..all() }).await;
         let messages = follow_until(&mut stream, |message| message.kind() == Kind::Synced).await;
-        assert_eq!(messages.iter().any(|message| message.task_id == gone), tokens.len() < 2);
+        assert_eq!(messages.iter().any(|message| message.task_id == gone), streams.len() < 2);
         tokens.push(messages.last().unwrap().resume_token.clone());
+        streams.push(stream);
     }
-    service.kill();
-    // At its start it forgets what has expired.
-    service.restart();
-    let mut client = service.client().await;
-    let mut streams = Vec::new();
-    for (filter, token) in filters.into_iter().zip(&tokens) {
-        streams.push(open(&mut client, WatchJobsRequest { filter, ..going_on(token) }).await);
-    }
+    // It expires as soon as nothing of it is left, and is forgotten then, however long the service runs on.
+    client.callback(report(&brief, Status::Done)).await.unwrap();
     let mut after = Vec::new();
     for stream in &mut streams[..2] {
         let messages = follow_until(stream, |message| message.kind() == Kind::Removed).await;
@@ -343,9 +337,20 @@ async fn a_forgotten_job_is_removed_for_all_who_may_have_known_it() {
         assert_eq!((removed.task_id.as_str(), removed.job.as_ref()), (gone.as_str(), None));
         after.push(removed.resume_token.clone());
     }
+    // Who was away meanwhile is told the same, without the changes, which are forgotten with it.
+    for (filter, token) in filters.into_iter().zip(&tokens) {
+        let is_meant = streams.len() < 5;
+        let mut stream = open(&mut client, WatchJobsRequest { filter, ..going_on(token) }).await;
+        let rest = follow_until(&mut stream, |message| message.kind() == Kind::Synced).await;
+        let told: Vec<_> = rest.iter().filter(|message| message.task_id == gone).map(WatchJobsResponse::kind).collect();
+        assert_eq!(told, if is_meant { vec![Kind::Removed] } else { vec![] });
+        streams.push(stream);
+    }
     client.callback(report(&kept, Status::Done)).await.unwrap();
-    let others = follow_until(&mut streams[2], |message| is_over(message, &kept.task_id)).await;
-    assert!(others.iter().all(|message| message.task_id != gone), "another job's end: {others:?}");
+    for stream in [2, 5] {
+        let others = follow_until(&mut streams[stream], |message| is_over(message, &kept.task_id)).await;
+        assert!(others.iter().all(|message| message.task_id != gone), "another job's end: {others:?}");
+    }
     // Once told, it is not told again.
     let mut stream = open(&mut client, going_on(&after[0])).await;
     let rest = follow_until(&mut stream, |message| message.kind() == Kind::Synced).await;

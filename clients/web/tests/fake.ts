@@ -39,7 +39,7 @@ export class Fake {
   /** How many Executes are carried out and not answered. */
   unanswered = 0;
   /** What problems GetRunner tells. */
-  problems: string[] = [];
+  problems: { what: string; remedy: string }[] = [];
   runnersMet = 0;
   /** How often a call showed no good token. */
   refusals = 0;

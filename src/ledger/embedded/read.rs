@@ -22,13 +22,13 @@ const READERS_MAX: usize = 4;
 /// Read connections, opened when first needed.
 pub(super) struct Readers {
     path: PathBuf,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
     pub(super) fn new(path: &Path) -> Arc<Self> {
-        Arc::new(Self { path: path.to_owned(), turns: Semaphore::new(READERS_MAX), idle: Mutex::default() })
+        Arc::new(Self { path: path.to_owned(), turns: Arc::new(Semaphore::new(READERS_MAX)), idle: Mutex::default() })
     }
 
     /// Runs a read on a thread that may block.
@@ -36,9 +36,11 @@ impl Readers {
         self: &Arc<Self>,
         query: impl FnOnce(&Connection) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let _turn = self.turns.acquire().await.map_err(|_closed| Fault::Closed)?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_closed| Fault::Closed)?;
         let readers = Arc::clone(self);
         let ran = tokio::task::spawn_blocking(move || {
+            // Until the read is over: a caller that vanishes does not end it.
+            let _turn = turn;
             let connection = readers.take()?;
             let answer = query(&connection)?;
             // One that failed is not used again: whatever state it is in goes with it.
@@ -163,4 +165,41 @@ pub(super) fn unsigned(number: i64) -> u64 {
 
 pub(super) fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::Future,
+        pin::pin,
+        sync::mpsc,
+        task::{Context, Waker},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn callers_that_vanish_start_no_more_reads_than_those_that_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger");
+        drop(schema::open(&path).unwrap());
+        let readers = Readers::new(&path);
+        let (go, wait) = mpsc::channel::<()>();
+        let wait = Arc::new(Mutex::new(wait));
+        for _ in 0..3 * READERS_MAX {
+            let wait = Arc::clone(&wait);
+            let read = readers.read(move |_| {
+                let _ = wait.lock().unwrap().recv();
+                Ok(())
+            });
+            // Begun, if it has its turn, and left alone.
+            assert!(pin!(read).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        let turns = Arc::clone(&readers.turns);
+        assert_eq!(turns.available_permits(), 0, "the reads go on");
+        drop(go);
+        let all = u32::try_from(READERS_MAX).unwrap();
+        drop(tokio::time::timeout(std::time::Duration::from_secs(60), turns.acquire_many(all)).await.unwrap().unwrap());
+        assert!(readers.idle.lock().unwrap().len() <= READERS_MAX);
+    }
 }

@@ -9,6 +9,7 @@ use crate::{
     browser::{self, Browser, ByHand, Kind, LocalMachine, command::DEV_SHM_BYTES_MIN},
     config::Settings,
     process,
+    runner::Problem,
 };
 
 /// Fewer descriptors are used up by some hundred callers and tasks: the usual soft limit is this.
@@ -34,10 +35,8 @@ pub(super) fn browsers(settings: &Settings) -> Vec<Finding> {
             "install Chromium, or name a browser with --browser NAME=PATH",
         ));
     }
-    let in_vain = found.problems.iter();
-    findings.extend(in_vain.map(|problem| {
-        Finding::warning("browser", problem.to_string(), "repair it, or name another program with --browser NAME=PATH")
-    }));
+    let in_vain = found.problems.iter().map(Problem::from);
+    findings.extend(in_vain.map(|Problem { what, remedy }| Finding::warning("browser", what, remedy)));
     findings
 }
 

@@ -1,7 +1,7 @@
 //! How far messages have been sent: a place in the ledger's tail, kept over restarts and kills.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -54,6 +54,8 @@ impl Cursor {
         let cursor = Self { path: path.to_owned(), ledger, at, written: at };
         // Before anything can finish: what finishes from now on is not to be missed, whatever happens.
         write_whole(path, &cursor.stored())?;
+        // Without this the name of a new file may be gone after a power cut, and with it where to go on.
+        File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()?;
         Ok(cursor)
     }
 

@@ -9,7 +9,9 @@ export function Footer({ app }: { app: App }) {
   const browsers = runner.browsers.map(({ name, version }) => (version === '' ? name : `${name} ${version}`));
   return (
     <footer>
-      {runner.problems.map((problem) => <p class="problem" key={problem}>{visible(problem)}</p>)}
+      {runner.problems.map(({ what, remedy }) => (
+        <p class="problem" key={what}>{visible(remedy === '' ? what : `${what}; ${remedy}`)}</p>
+      ))}
       <p>
         <span>Version {visible(runner.version)}</span> <span>on {visible(runner.host)}</span>{' '}
         <span>{browsers.length === 0 ? 'No browser found' : visible(browsers.join(', '))}</span>

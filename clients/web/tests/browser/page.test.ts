@@ -211,7 +211,7 @@ test('a_hole_is_healed_and_told_to_the_console', async () => {
 });
 
 test('hostile_text_stays_text', async () => {
-  fake.problems = [HOSTILE];
+  fake.problems = [{ what: HOSTILE, remedy: '' }];
   const page = await enter();
   await page.locator('footer').filter({ hasText: HOSTILE }).waitFor();
   const url = 'javascript:document.title=2';
@@ -287,9 +287,9 @@ test('without_shared_workers_each_tab_has_a_stream_of_its_own', async () => {
 });
 
 test('the_runner_is_asked_once_per_connection', async () => {
-  fake.problems = ['no browser was found'];
+  fake.problems = [{ what: 'no browser was found', remedy: 'install one' }];
   const page = await enter();
-  await page.getByText('no browser was found').waitFor();
+  await page.getByText('no browser was found; install one').waitFor();
   await page.getByText('Version 1.2.3').waitFor();
   await open(context, fake.url);
   assert.deepEqual([fake.runnersMet, fake.refusals], [1, 0]);
