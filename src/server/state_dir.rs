@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -30,9 +31,9 @@ const WEBHOOK_CURSOR_FILE: &str = "webhook";
 pub(super) const LEDGER_FILE: &str = "ledger.sqlite";
 /// A token and a key have 256 bits, past all guessing.
 const SECRET_BYTES: usize = 32;
-/// How often a claim is tried while somebody only looks whether there is one, which takes microseconds. Past that it is
-/// refused, as a claim is that another service has.
-const CLAIMS_MAX: usize = 10_000;
+/// How long a claim waits for those who only look whether there is one, which takes microseconds. Past that it is
+/// refused, as if another service had it.
+const CLAIM_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why a state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -179,7 +180,8 @@ fn parse_secret(text: &str) -> Option<[u8; SECRET_BYTES]> {
 
 /// Takes the lock, if no service has it. Those who look hold it together for a moment, and stand in nobody's way.
 fn lock_alone(lock: &File) -> io::Result<bool> {
-    for _ in 0..CLAIMS_MAX {
+    let begun = Instant::now();
+    while begun.elapsed() < CLAIM_WITHIN {
         match flock(lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(true),
             Err(rustix::io::Errno::WOULDBLOCK) => {}

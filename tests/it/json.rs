@@ -249,7 +249,7 @@ async fn a_callers_patience_ends_its_stream() {
     let mut caller = Caller::of(&service).await;
     let wrong = caller.send(Method::POST, &path("GetStatus"), &patient("soon"), body.clone()).await;
     assert_eq!(wrong.refusal().2, "TIMEOUT_INVALID");
-    let answer = caller.send(Method::POST, &path("WatchJob"), &patient("300"), body).await;
+    let answer = caller.send(Method::POST, &path("WatchJob"), &patient("1500"), body).await;
     let lines: Vec<Value> = answer.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let lines: Vec<_> = lines.into_iter().filter(|line| line["kind"] != "SAMPLE").collect();
     assert_eq!((lines.len(), &lines[0]["kind"]), (2, &json!("SNAPSHOT")), "{lines:?}");
