@@ -206,6 +206,9 @@ pub struct Watched {
     pub leaving: CancellationToken,
 }
 
+/// How long a new job may take to be attended: thousands of times what it takes, and still an answer.
+const REACH_MAX: Duration = Duration::from_secs(10);
+
 impl Runner {
     /// Starts the host side: looks after what an earlier service left, then takes orders.
     ///
@@ -323,9 +326,13 @@ impl Runner {
 
     /// The job's attendant; none when there is none and will be none.
     async fn reach(&self, id: TaskId) -> Result<Option<Arc<Live>>, CallError> {
-        let reached = self.host.live.reach(id, &*self.host.ledger);
+        let reached = tokio::time::timeout(REACH_MAX, self.host.live.reach(id, &*self.host.ledger));
         match self.host.leaving.run_until_cancelled(reached).await {
-            Some(reached) => Ok(reached?),
+            Some(Ok(reached)) => Ok(reached?),
+            Some(Err(_elapsed)) => {
+                tracing::error!(task_id = %id, "nobody looks after a live job; the next start does");
+                Ok(None)
+            }
             // Nobody is attended from here on.
             None => Ok(self.host.live.get(id)),
         }
