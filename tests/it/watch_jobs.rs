@@ -363,6 +363,8 @@ async fn over_many_cuts_and_deaths_under_load_each_change_is_told_once() {
     const CUTS: usize = 8;
     let mut service = Service::start_with(Options::default().arg("--slots").arg("3"));
     let mut model = Model::default();
+    // What finished before the first snapshot was told to its end is in the next one.
+    let since = span(SOON * 60);
     for _ in 0..ROUNDS {
         let mut lanes = Vec::new();
         for _ in 0..3 {
@@ -374,7 +376,7 @@ async fn over_many_cuts_and_deaths_under_load_each_change_is_told_once() {
         }
         let mut client = service.client().await;
         for _ in 0..CUTS {
-            let mut stream = open(&mut client, going_on(&model.token)).await;
+            let mut stream = open(&mut client, WatchJobsRequest { since, ..going_on(&model.token) }).await;
             if model.token.is_empty() {
                 model = Model::default();
             }
@@ -396,7 +398,7 @@ async fn over_many_cuts_and_deaths_under_load_each_change_is_told_once() {
         service.restart();
     }
     let mut client = service.client().await;
-    let mut stream = open(&mut client, going_on(&model.token)).await;
+    let mut stream = open(&mut client, WatchJobsRequest { since, ..going_on(&model.token) }).await;
     model.is_synced = false;
     let mut listed = Vec::new();
     let mut page = ListJobsRequest::default();
@@ -408,11 +410,23 @@ async fn over_many_cuts_and_deaths_under_load_each_change_is_told_once() {
             break;
         }
     }
-    follow_until(&mut stream, |message| {
-        model.take(message);
-        model.is_synced && model.jobs.len() == listed.len() && model.jobs.values().all(|job| job.tree_end.is_some())
-    })
-    .await;
+    let lacking = |model: &Model| {
+        let ends = listed.iter().filter(|id| model.jobs.get(*id).is_none_or(|job| job.tree_end.is_none()));
+        (!model.is_synced, ends.cloned().collect::<Vec<_>>())
+    };
+    let following = async {
+        while lacking(&model) != (false, Vec::new()) {
+            model.take(&stream.message().await.unwrap().expect("it never ends by itself"));
+        }
+    };
+    if tokio::time::timeout(AT_LENGTH, following).await.is_err() {
+        let (not_synced, ends) = lacking(&model);
+        let mut known = Vec::new();
+        for id in &ends {
+            known.push((model.jobs.get(id).cloned(), ended(&mut client, id).await));
+        }
+        panic!("not synced: {not_synced}; what the watch and the service know of jobs without their end: {known:#?}");
+    }
     for id in &listed {
         let job = ended(&mut client, id).await;
         assert_eq!(job.status(), model.jobs[id].status());
