@@ -53,4 +53,4 @@ pub use time::{BootTime, Now, WallTime};
 pub use url::{TaskUrl, UrlError};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

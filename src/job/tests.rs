@@ -3,6 +3,6 @@
 mod deadline;
 mod outcome;
 mod random;
-mod sample;
+pub(crate) mod sample;
 mod table;
 mod value;

@@ -88,26 +88,35 @@ impl JobLog {
         let mut changes = self.changes.write().unwrap_or_else(PoisonError::into_inner);
         let known = history.last().map_or(0, |last| last.revision);
         history.extend(changes.drain(..).filter(|change| change.revision > known));
+        let revision = history.last().map_or(0, |last| last.revision);
+        debug_assert_eq!(u64::try_from(history.len()), Ok(revision), "the stored changes have a hole");
         *changes = history;
-        let revision = self.ring(&changes);
-        debug_assert_eq!(u64::try_from(changes.len()), Ok(revision), "the stored changes have a hole");
+        drop(changes);
+        self.ring(revision);
     }
 
     /// Adds a committed change, and rings. One that it has already is skipped.
     pub(super) fn grow(&self, change: Arc<Job>) {
+        let revision = change.revision;
         let mut changes = self.changes.write().unwrap_or_else(PoisonError::into_inner);
         let latest = changes.last().map_or(0, |last| last.revision);
-        if change.revision > latest {
-            debug_assert!(changes.is_empty() || change.revision == latest + 1, "a change was never published");
-            changes.push(change);
-            self.ring(&changes);
+        if revision <= latest {
+            return;
         }
+        debug_assert!(changes.is_empty() || revision == latest + 1, "a change was never published");
+        changes.push(change);
+        drop(changes);
+        self.ring(revision);
     }
 
-    fn ring(&self, changes: &[Arc<Job>]) -> u64 {
-        let revision = changes.last().map_or(0, |last| last.revision);
-        self.bell.send_if_modified(|rung| std::mem::replace(rung, revision) != revision);
-        revision
+    /// Never while the changes are locked: whoever looks at the bell may look at the changes meanwhile. So one that
+    /// filled the log may come here after one that grew it, and the bell keeps the latest.
+    fn ring(&self, revision: u64) {
+        self.bell.send_if_modified(|rung| {
+            let is_newer = revision > *rung;
+            *rung = revision.max(*rung);
+            is_newer
+        });
     }
 }
 
@@ -123,4 +132,43 @@ impl Drop for JobLog {
 /// Revision n sits at index n - 1, so what follows it sits at n.
 fn index_after(revision: u64) -> usize {
     usize::try_from(revision).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::mpsc,
+        thread,
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+    use crate::job::tests::sample::{after, created, launched, spec};
+
+    /// Longest wait for what takes microseconds.
+    const SOON: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn who_looks_at_the_bell_may_look_at_the_changes_while_they_grow() {
+        let first = created(spec());
+        let second = after(first.clone(), [launched()]);
+        let log = Arc::new(JobLog::new(first.id, Weak::new()));
+        log.grow(Arc::new(first));
+        let (over, ended) = mpsc::channel();
+        let looked = Arc::clone(&log);
+        thread::spawn(move || {
+            let bell = looked.bell();
+            let rung = bell.borrow();
+            let grower = Arc::clone(&looked);
+            let growing = thread::spawn(move || grower.grow(Arc::new(second)));
+            let deadline = Instant::now() + SOON;
+            while looked.after(1).is_none() && Instant::now() < deadline {
+                thread::yield_now();
+            }
+            drop(rung);
+            growing.join().unwrap();
+            over.send(*bell.borrow()).unwrap();
+        });
+        assert_eq!(ended.recv_timeout(SOON), Ok(2), "the bell and the changes wait for each other");
+    }
 }

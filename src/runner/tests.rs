@@ -9,10 +9,7 @@ use super::{
     live::{Attended, Live, LiveJobs},
 };
 use crate::{
-    job::{
-        Accepted, AfterFinish, Applied, CallbackDelivery, Completion, Event, EventId, Fact, Job, Profile, Spec, TaskId,
-        TaskUrl, Tier, Timeouts,
-    },
+    job::{Accepted, Applied, Event, EventId, Fact, Job, Spec, TaskId, Tier, tests::sample},
     ledger::{Append, Appended, EmbeddedLedger, JobLog, Ledger},
     process::boot_id,
 };
@@ -59,20 +56,5 @@ async fn append(ledger: &EmbeddedLedger, job: Job, expected_revision: u64) -> Ar
 }
 
 fn spec() -> Spec {
-    Spec {
-        url: TaskUrl::parse("https://example.org/").unwrap(),
-        browser: String::new(),
-        tier: Tier::ExitOnly,
-        headless: true,
-        profile: Profile::Ephemeral,
-        completion: Completion::Any,
-        fail_on_http_error: false,
-        callback_origins: Vec::new(),
-        callback_delivery: CallbackDelivery::Binding,
-        timeouts: Timeouts { queue: None, launch: None, navigation: None, run: None, idle: None },
-        grace: Duration::ZERO,
-        after_finish: AfterFinish::Close,
-        retention: Duration::ZERO,
-        labels: std::collections::BTreeMap::new(),
-    }
+    Spec { tier: Tier::ExitOnly, retention: Duration::ZERO, ..sample::spec() }
 }

@@ -21,7 +21,7 @@ pub(super) fn boot(second: u64) -> BootTime {
     BootTime::from_nanos(second * 1_000_000_000)
 }
 
-pub(super) fn spec() -> Spec {
+pub(crate) fn spec() -> Spec {
     Spec {
         url: TaskUrl::parse("https://example.org/").unwrap(),
         browser: "chromium".to_owned(),
@@ -40,7 +40,7 @@ pub(super) fn spec() -> Spec {
     }
 }
 
-pub(super) fn created(spec: Spec) -> Job {
+pub(crate) fn created(spec: Spec) -> Job {
     let id = TaskId::new(Uuid::from_u128(1));
     Job::accept(Accepted { id, spec, host: "here".to_owned(), boot_id: "boot".to_owned() }, at(1))
 }
@@ -50,7 +50,7 @@ pub(super) fn event(fact: Fact) -> Event {
 }
 
 /// Applies facts that each must change the job, one second apart.
-pub(super) fn after(job: Job, facts: impl IntoIterator<Item = Fact>) -> Job {
+pub(crate) fn after(job: Job, facts: impl IntoIterator<Item = Fact>) -> Job {
     facts.into_iter().fold(job, |job, fact| {
         let second = job.revision + 1;
         match job.apply(&event(fact.clone()), at(second)) {
@@ -60,7 +60,7 @@ pub(super) fn after(job: Job, facts: impl IntoIterator<Item = Fact>) -> Job {
     })
 }
 
-pub(super) fn launched() -> Fact {
+pub(crate) fn launched() -> Fact {
     Fact::Launched(Process { pid: 7, start_ticks: 70, dequeued_at: boot(2), up_at: boot(3) })
 }
 
