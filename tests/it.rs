@@ -23,6 +23,8 @@ mod cli;
 mod config;
 #[path = "it/conformance/mod.rs"]
 mod conformance;
+#[path = "it/crowd.rs"]
+mod crowd;
 #[path = "it/demo.rs"]
 mod demo;
 #[path = "it/display.rs"]
