@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf};
 
+use serde::Serialize;
+
 use super::{Host, Runner};
 use crate::{
     browser::{self, Browser, Kind},
@@ -39,7 +41,7 @@ pub struct About {
 }
 
 /// Something that stands in the way of tasks, or of some of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// What is wrong.
     pub what: String,

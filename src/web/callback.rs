@@ -34,8 +34,6 @@ const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 const PRIVATE_ASKED: HeaderName = HeaderName::from_static("access-control-request-private-network");
 /// And is told.
 const PRIVATE_ALLOWED: HeaderName = HeaderName::from_static("access-control-allow-private-network");
-/// Set by browsers alone.
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What reports are judged by, and where they go.
 #[derive(Clone)]
@@ -75,7 +73,7 @@ async fn report(State(reports): State<Reports>, request: Request) -> Response {
         Ok(sent) => sent,
         Err(failure) => return json::refusal(&failure).into_response(),
     };
-    if reports.legacy && sent.is_of_old_caller(&parts.headers) {
+    if reports.legacy && sent.is_of_old_caller() {
         return legacy::report(&reports.calls, &sent.fields).await;
     }
     if !reports.permits(&sent).await {
@@ -128,9 +126,8 @@ impl Sent {
     }
 
     /// On this machine, no page, and no token of any kind.
-    fn is_of_old_caller(&self, headers: &HeaderMap) -> bool {
-        let from_page = self.origin.is_some() || headers.contains_key(SEC_FETCH_SITE);
-        self.way.from_near && !from_page && self.caller.is_none() && self.token().is_empty()
+    fn is_of_old_caller(&self) -> bool {
+        self.way.from_near && !self.way.from_page && self.caller.is_none() && self.token().is_empty()
     }
 }
 

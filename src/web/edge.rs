@@ -77,7 +77,9 @@ where
             headers: request.headers(),
             now: SystemTime::now().into(),
         };
-        let (verdict, way) = (self.watch.guard.judge(&shown), self.watch.guard.way(&shown));
+        let verdict = self.watch.guard.judge(&shown);
+        let reports = verdict.route() == Some(Route::Callback);
+        let way = if reports { self.watch.guard.way(&shown) } else { None };
         let route = match verdict {
             Verdict::Refused(why) => {
                 self.watch.refusals.note(why, request.uri().path(), Instant::now());
@@ -89,7 +91,7 @@ where
             }
             Verdict::Open(route) => route,
         };
-        if let (Route::Callback, Some(way)) = (route, way) {
+        if let Some(way) = way {
             request.extensions_mut().insert(way);
         }
         // Reflection alone takes a stream of questions, for as long as its caller likes.

@@ -65,11 +65,23 @@ pub(super) enum Verdict {
     Refused(Why),
 }
 
+impl Verdict {
+    /// Where it goes, if it passes.
+    pub(super) fn route(self) -> Option<Route> {
+        match self {
+            Self::Authenticated(route) | Self::Open(route) => Some(route),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
 /// What is asked of a report beside its token, which is judged with its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Way {
     /// Our own page sent it.
     pub(super) from_us: bool,
+    /// A page sent it, whosever.
+    pub(super) from_page: bool,
     /// It calls this machine by a name that only this machine's callers have.
     pub(super) from_near: bool,
 }
@@ -124,7 +136,11 @@ impl Guard {
     pub(super) fn way(&self, shown: &Shown<'_>) -> Option<Way> {
         let host = self.host_named(shown)?;
         let origin = single(shown.headers, header::ORIGIN).ok()?;
-        Some(Way { from_us: origin.is_some_and(|origin| host.is_origin(origin)), from_near: host.is_near })
+        Some(Way {
+            from_us: origin.is_some_and(|origin| host.is_origin(origin)),
+            from_page: origin.is_some() || shown.headers.contains_key(SEC_FETCH_SITE),
+            from_near: host.is_near,
+        })
     }
 
     fn pass(&self, shown: &Shown<'_>) -> Result<Verdict, Why> {
@@ -326,7 +342,21 @@ mod tests {
             ("tasks.example.org", "http://tasks.example.org", true, false),
             ("tasks.example.org", "https://evil.test", false, false),
         ] {
-            assert_eq!(way(name, origin), Way { from_us, from_near }, "{origin} to {name}");
+            let from_page = true;
+            assert_eq!(way(name, origin), Way { from_us, from_page, from_near }, "{origin} to {name}");
+        }
+    }
+
+    #[test]
+    fn a_page_gives_itself_away_by_its_origin_or_by_where_its_browser_says_it_is() {
+        let from_page = |headers: HeaderMap| {
+            let (method, version, path, authority) = (&Method::POST, Version::HTTP_2, "/callback", Some("localhost"));
+            let shown = Shown { method, version, path, authority, headers: &headers, now: NOW };
+            widely().way(&shown).unwrap().from_page
+        };
+        assert!(!from_page(HeaderMap::new()));
+        for (name, value) in [(header::ORIGIN, "null"), (SEC_FETCH_SITE, "none"), (SEC_FETCH_SITE, "cross-site")] {
+            assert!(from_page(HeaderMap::from_iter([(name, value.parse().unwrap())])), "{value}");
         }
     }
 

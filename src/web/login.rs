@@ -52,8 +52,7 @@ async fn begin(sessions: &Sessions, body: Body) -> Result<Response, Refusal> {
     let session = sessions.begin(&code, nonce, SystemTime::now().into()).map_err(refusal)?;
     tracing::info!("a session began");
     let answer = serde_json::json!({ "token": session.token, "expires_at": rfc_3339(session.ends_at) });
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, answer.to_string()).into_response())
+    Ok(([(header::CONTENT_TYPE, "application/json")], answer.to_string()).into_response())
 }
 
 /// To the second, which is more than a page shows.

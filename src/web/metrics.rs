@@ -21,7 +21,6 @@ fn answer(runner: &Runner) -> Response<Body> {
     readings.extend(telemetry::own_readings());
     let mut response = Response::new(Body::from(telemetry::registry().render(&readings)));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(FORMAT));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -19,15 +19,7 @@ const PROVE_MAX: Duration = Duration::from_millis(500);
 struct Readiness {
     ready: bool,
     /// What stands in the way of tasks, or of some of them.
-    problems: Vec<Obstacle>,
-}
-
-/// Something in the way.
-#[derive(Debug, Serialize)]
-struct Obstacle {
-    what: String,
-    /// Empty when there is nothing to do but to wait.
-    remedy: String,
+    problems: Vec<Problem>,
 }
 
 /// Beside the calls.
@@ -40,8 +32,7 @@ pub(super) fn routes(runner: Runner) -> Router {
 async fn ready(runner: &Runner) -> Response<Body> {
     look_again(runner).await;
     let about = runner.about();
-    let problems = about.problems.into_iter().map(|Problem { what, remedy }| Obstacle { what, remedy }).collect();
-    let readiness = Readiness { ready: about.ready, problems };
+    let readiness = Readiness { ready: about.ready, problems: about.problems };
     let text = serde_json::to_string(&readiness).expect("words have no part that JSON cannot say");
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     answer(status, "application/json", text + "\n")
@@ -61,6 +52,5 @@ fn answer(status: StatusCode, kind: &'static str, text: String) -> Response<Body
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -29,7 +29,6 @@ pub(super) fn response(method: Method, body: Body, deadline: Option<Instant>) ->
     });
     let mut response = Response::new(Body::from_stream(lines));
     response.headers_mut().insert(header::CONTENT_TYPE, LINES);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

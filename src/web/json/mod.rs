@@ -26,12 +26,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::Instant;
 
-use crate::api::{Failure, REQUEST_BYTES_MAX, json::Method};
+use crate::api::{Failure, REQUEST_BYTES_MAX, Speech, json::Method};
 
 pub(super) use call::Calls;
 use call::{Inner, Sent, within};
 
-/// What the content types of JSON begin with.
+/// What answers are.
 const JSON: &str = "application/json";
 /// A caller's patience, in milliseconds: as the Connect protocol has it.
 const TIMEOUT: HeaderName = HeaderName::from_static("connect-timeout-ms");
@@ -65,8 +65,6 @@ pub(super) fn response(status: StatusCode, json: String) -> http::Response<Strin
     let mut response = http::Response::new(json);
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
-    // Answers carry tokens, and a job's next answer is another.
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -92,7 +90,8 @@ pub(super) fn invalid(error: &serde_json::Error) -> Failure {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(JSON.as_bytes()))
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.and_then(Speech::of_content) == Some(Speech::Json)
 }
 
 async fn answer(inner: impl Inner, request: Request) -> Result<Response, Failure> {
