@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use prost::Message;
+
 use super::v1;
 use crate::{
     job::{ExitStatus, Job, PageEnd, Profile, Reason, Record, ReportStatus, Status, StopStep, Tier, WallTime},
@@ -126,6 +128,12 @@ impl From<Problem> for v1::get_runner_response::Problem {
 /// What does not fit is as good as without bound.
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// The bytes that a message takes as one of a list: its own, and around it at most five of tag and length.
+pub(super) fn length(message: &impl Message) -> usize {
+    const AROUND: usize = 5;
+    message.encoded_len() + AROUND
 }
 
 fn page(job: &Record) -> Option<v1::Page> {

@@ -42,21 +42,7 @@ impl Failure {
     /// The end of a call of which nobody can say here what it did. It has no ErrorInfo, which would say: nothing.
     #[must_use]
     pub fn unsure(http_status: StatusCode, message: impl Into<String>) -> Self {
-        let code = match http_status {
-            StatusCode::BAD_REQUEST | StatusCode::UNSUPPORTED_MEDIA_TYPE => "invalid_argument",
-            StatusCode::UNAUTHORIZED => "unauthenticated",
-            StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => "permission_denied",
-            StatusCode::NOT_FOUND => "not_found",
-            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => {
-                "unimplemented"
-            }
-            StatusCode::PAYLOAD_TOO_LARGE
-            | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
-            | StatusCode::TOO_MANY_REQUESTS => "resource_exhausted",
-            StatusCode::SERVICE_UNAVAILABLE => "unavailable",
-            StatusCode::GATEWAY_TIMEOUT => "deadline_exceeded",
-            _ => "internal",
-        };
+        let (code, _) = names(code(http_status));
         Self { code, http_status, message: message.into(), details: Vec::new(), retry_after: None }
     }
 
@@ -99,6 +85,25 @@ fn detail(detail: ErrorDetail) -> Option<Value> {
             Some(json!({ "@type": type_url("RetryInfo"), "retryDelay": format!("{}s", delay.as_secs_f64()) }))
         }
         _ => None,
+    }
+}
+
+/// The gRPC code of an HTTP status that the edge answers with.
+pub(super) fn code(http_status: StatusCode) -> Code {
+    match http_status {
+        StatusCode::BAD_REQUEST | StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::InvalidArgument,
+        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+        StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => Code::PermissionDenied,
+        StatusCode::NOT_FOUND => Code::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => {
+            Code::Unimplemented
+        }
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::TOO_MANY_REQUESTS => {
+            Code::ResourceExhausted
+        }
+        StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
+        StatusCode::GATEWAY_TIMEOUT => Code::DeadlineExceeded,
+        _ => Code::Internal,
     }
 }
 

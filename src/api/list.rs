@@ -1,8 +1,7 @@
 //! Pages of jobs: cut by count and by bytes, each with the way to the next and to the changes since the first.
 
-use prost::Message;
-
 use super::{
+    convert,
     fingerprint::Fingerprint,
     request::lists::Listing,
     resume::{JobsToken, PageToken},
@@ -16,8 +15,6 @@ use crate::{
 
 /// Bytes of the jobs on a page: half of what clients take in one message by default.
 const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// Bytes around each job on a page: its tag and its length.
-const FRAME_BYTES: usize = 5;
 /// Jobs that are read from the ledger at once: few enough that large ones do not fill memory before a page is full.
 const READ_MAX: usize = 100;
 
@@ -82,7 +79,7 @@ async fn fill(listing: Listing, ledger: &dyn Ledger) -> Result<Filled, ReadError
         let is_end = read.len() < query.limit;
         for job in read {
             let message = v1::Job::from(&*job);
-            let length = message.encoded_len() + FRAME_BYTES;
+            let length = convert::length(&message);
             let full = jobs.len() == page_size || bytes + length > PAGE_BYTES_MAX;
             if full && !jobs.is_empty() {
                 return Ok(Filled { jobs, next: query.after });

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
 use tonic::Code;
 
-use super::{Body, Failure, status};
+use super::{Body, Failure, failure, status};
 
 /// In which form a caller can read an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,12 @@ impl Refusal {
     /// The answer to a caller who speaks like this. gRPC callers read the HTTP status only when it is 200.
     #[must_use]
     pub fn answer(&self, speech: Speech) -> Response<Body> {
-        let status = || status::edge(code(self.status), self.reason, self.message);
+        let code = match self.status {
+            // So gRPC calls a method that nobody has.
+            StatusCode::NOT_FOUND => Code::Unimplemented,
+            other => failure::code(other),
+        };
+        let status = || status::edge(code, self.reason, self.message);
         let mut response = match speech {
             Speech::Grpc => status().into_http(),
             Speech::GrpcWeb(kind) => {
@@ -104,18 +109,6 @@ impl Refusal {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
-    }
-}
-
-/// The gRPC code of an HTTP status that the edge answers with.
-fn code(status: StatusCode) -> Code {
-    match status {
-        StatusCode::BAD_REQUEST | StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::InvalidArgument,
-        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
-        StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => Code::PermissionDenied,
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::TOO_MANY_REQUESTS => Code::ResourceExhausted,
-        // What is not there, or not for this method: so gRPC calls a method that nobody has.
-        _ => Code::Unimplemented,
     }
 }
 

@@ -40,6 +40,17 @@ pub(super) struct PageToken {
     pub(super) begun_at: Position,
 }
 
+/// Where a watch begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start<At> {
+    /// With a snapshot, because there is no token.
+    Fresh,
+    /// After the place that a token names.
+    After(At),
+    /// With a snapshot, because the token is of another store.
+    Reset,
+}
+
 /// The text is not a token that this service gave for such a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a resume token of this service; give one from a message of an earlier stream of this job, or none")]

@@ -12,7 +12,7 @@ use super::{
     resume::ResumeToken,
     status::{self, Violation},
     v1::{self, task_runner_server::TaskRunner},
-    watch::{self, Plan, Start, WatchStream},
+    watch::{self, Plan, WatchStream},
     watch_jobs::{self, WatchJobsStream},
 };
 use crate::{
@@ -103,7 +103,7 @@ impl TaskRunner for Service {
         let until = request::until(request.until).map_err(invalid)?;
         let heartbeat = request::heartbeat(request.heartbeat_interval.as_ref()).map_err(invalid)?;
         let ledger = self.runner.ledger().id();
-        let start = start(&request.resume_token, id, ledger).map_err(invalid)?;
+        let start = watch::start(&request.resume_token, id, ledger).map_err(invalid)?;
         let permit = Arc::clone(&self.watchers).try_acquire_owned();
         let permit = permit.map_err(|_| status::watcher_limit(self.watchers_max))?;
         let watched = self.runner.watch(id).await.map_err(|error| status::call(&error))?;
@@ -160,17 +160,4 @@ impl TaskRunner for Service {
         let job = self.runner.cancel(id, cancellation).await.map_err(|error| status::call(&error))?;
         Ok(Response::new(v1::CancelJobResponse { job: Some(job.as_ref().into()) }))
     }
-}
-
-/// Where a watch of this job goes on with this token.
-fn start(token: &str, id: TaskId, ledger: crate::ledger::LedgerId) -> Result<Start, Vec<Violation>> {
-    if token.is_empty() {
-        return Ok(Start::Fresh);
-    }
-    let fault = |text: String| vec![Violation::new("resume_token", "RESUME_TOKEN_INVALID", text)];
-    let token = ResumeToken::parse(token).map_err(|error| fault(error.to_string()))?;
-    if token.task != id {
-        return Err(fault(format!("is of task {}; give one of this task, or none", token.task)));
-    }
-    Ok(if token.ledger == ledger { Start::After(token.revision) } else { Start::Reset })
 }

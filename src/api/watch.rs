@@ -15,12 +15,12 @@ use super::{
     convert,
     meters::{self, Watching},
     request::Until,
-    resume::ResumeToken,
-    status::{self, DRAINING_RETRY},
+    resume::{ResumeToken, Start},
+    status::{self, DRAINING_RETRY, Violation},
     v1::{self, watch_job_response::Kind},
 };
 use crate::{
-    job::{self, Job},
+    job::{self, Job, TaskId},
     ledger::{JobLog, LedgerId},
     runner::{Samples, Watched},
 };
@@ -29,23 +29,25 @@ use crate::{
 pub(super) type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::WatchJobResponse, Status>> + Send>>;
 
 /// Samples are for people: more than one per second is not read.
-const SAMPLE_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const SAMPLE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Where a watch begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Start {
-    /// With a snapshot, because there is no token.
-    Fresh,
-    /// After the revision of a token.
-    After(u64),
-    /// With a snapshot, because the token is of another store.
-    Reset,
+/// Where a watch of this job goes on with this token.
+pub(super) fn start(token: &str, id: TaskId, ledger: LedgerId) -> Result<Start<u64>, Vec<Violation>> {
+    if token.is_empty() {
+        return Ok(Start::Fresh);
+    }
+    let fault = |text: String| vec![Violation::new("resume_token", "RESUME_TOKEN_INVALID", text)];
+    let token = ResumeToken::parse(token).map_err(|error| fault(error.to_string()))?;
+    if token.task != id {
+        return Err(fault(format!("is of task {}; give one of this task, or none", token.task)));
+    }
+    Ok(if token.ledger == ledger { Start::After(token.revision) } else { Start::Reset })
 }
 
 /// How a watch is wanted.
 pub(super) struct Plan {
     pub(super) ledger: LedgerId,
-    pub(super) start: Start,
+    pub(super) start: Start<u64>,
     pub(super) until: Until,
     pub(super) heartbeat: Duration,
     /// Counts this stream among the watchers for as long as it lives.

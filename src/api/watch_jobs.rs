@@ -7,15 +7,9 @@
 //!      └──────── token ──> the changes missed
 //! ```
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, SystemTime},
-    vec,
-};
+use std::{pin::Pin, sync::Arc, time::SystemTime, vec};
 
 use futures_util::{FutureExt, stream::unfold};
-use prost::Message as _;
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -25,12 +19,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::{
+    convert,
     fingerprint::Fingerprint,
     meters::{self, Watching},
     request::lists::ManyWatched,
-    resume::JobsToken,
+    resume::{JobsToken, Start},
     status::{self, DRAINING_RETRY, Violation},
     v1::{self, JobSample, WatchJobsResponse, watch_jobs_response::Kind},
+    watch::SAMPLE_PAUSE,
 };
 use crate::{
     job::{Job, TaskId, WallTime},
@@ -43,27 +39,12 @@ pub(super) type WatchJobsStream = Pin<Box<dyn Stream<Item = Result<WatchJobsResp
 
 /// Entries of the tail, and bodies of a snapshot, that a watcher has in hand: more would only wait there.
 const READ_MAX: usize = 64;
-/// Samples are for people: more than one message per second is not read.
-const SAMPLE_PAUSE: Duration = Duration::from_secs(1);
 /// Bytes of the samples in one message, a quarter of what clients take in one by default, and many times the largest
 /// sample. Those that do not fit come with the next message.
 const SAMPLES_BYTES_MAX: usize = 1024 * 1024;
-/// Bytes around each sample in a message: its tag and its length.
-const FRAME_BYTES: usize = 5;
-
-/// Where a watch begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Start {
-    /// With a snapshot, because there is no token.
-    Fresh,
-    /// Behind the position of a token.
-    After(Position),
-    /// With a snapshot, because the token is of another store.
-    Reset,
-}
 
 /// Where a watch of these jobs goes on with this token.
-pub(super) fn start(token: &str, watched: &ManyWatched, ledger: LedgerId) -> Result<Start, Vec<Violation>> {
+pub(super) fn start(token: &str, watched: &ManyWatched, ledger: LedgerId) -> Result<Start<Position>, Vec<Violation>> {
     if token.is_empty() {
         return Ok(Start::Fresh);
     }
@@ -78,7 +59,12 @@ pub(super) fn start(token: &str, watched: &ManyWatched, ledger: LedgerId) -> Res
 }
 
 /// The stream, which counts among the watchers as long as it lives.
-pub(super) fn stream(runner: &Runner, watched: ManyWatched, start: Start, watching: Watching) -> WatchJobsStream {
+pub(super) fn stream(
+    runner: &Runner,
+    watched: ManyWatched,
+    start: Start<Position>,
+    watching: Watching,
+) -> WatchJobsStream {
     let ledger = Arc::clone(runner.ledger());
     let bell = ledger.tail_bell();
     let (stage, told, goal) = match start {
@@ -283,7 +269,7 @@ impl Watcher {
         let (mut samples, mut bytes) = (Vec::new(), 0);
         let fits = |id: TaskId, sample: Sample| {
             let sample = JobSample { task_id: id.to_string(), sample: Some((&sample).into()) };
-            bytes += sample.encoded_len() + FRAME_BYTES;
+            bytes += convert::length(&sample);
             let fits = bytes <= SAMPLES_BYTES_MAX;
             samples.extend(fits.then_some(sample));
             fits
