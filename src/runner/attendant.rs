@@ -242,8 +242,11 @@ impl Attendant {
         };
         self.exit_step = stop_step(exited.stopped_by);
         let tree = exited.empty.then(|| tree_end(self.exit_step, exited.killed));
-        // A browser may print the URL that it was told, and that may hold the token.
-        let output_tail = exited.output_tail.replace(&self.host.key.callback_token(self.id()), "[token]");
+        let mut output_tail = exited.output_tail;
+        if !output_tail.is_empty() {
+            // A browser may print the URL that it was told, and that may hold the token.
+            output_tail = output_tail.replace(&self.host.key.callback_token(self.id()), "[token]");
+        }
         let fact = Fact::Exited { status, output_tail, tree };
         self.record_numbered(number, 0, fact).await;
     }

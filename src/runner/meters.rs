@@ -1,6 +1,6 @@
 //! What is counted of jobs: how they start, how they end, what is reported of them.
 
-use std::{collections::BTreeMap, fmt::Debug, sync::LazyLock, time::Instant};
+use std::{fmt::Debug, sync::LazyLock, time::Instant};
 
 use metrics::{Histogram, counter, histogram};
 
@@ -88,15 +88,12 @@ impl Runner {
     /// How many jobs are looked after, by the contract's word for their status; every status is there.
     #[must_use]
     pub fn jobs_by_status(&self) -> Vec<(String, usize)> {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        let words = Status::ALL.map(word);
+        let mut counts = Status::ALL.map(|status| (status, 0));
         for live in self.host.live.all() {
             let status = live.log.latest().status;
-            if let Some(at) = Status::ALL.iter().position(|other| *other == status) {
-                *counts.entry(&words[at]).or_default() += 1;
-            }
+            counts.iter_mut().filter(|(other, _)| *other == status).for_each(|(_, count)| *count += 1);
         }
-        words.iter().map(|word| (word.clone(), counts.get(word.as_str()).copied().unwrap_or_default())).collect()
+        counts.map(|(status, count)| (word(status), count)).into()
     }
 }
 
