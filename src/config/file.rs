@@ -94,24 +94,8 @@ fn nearest(key: &str) -> Option<&'static str> {
     const PART_WRONG_MAX: usize = 3;
     let folded = key.to_lowercase().replace('-', "_");
     let folded = folded.strip_prefix("comet_task_runner_").unwrap_or(&folded);
-    let best = SETTINGS.iter().map(|setting| (distance(folded, setting.name), setting.name)).min()?;
+    let best = SETTINGS.iter().map(|setting| (strsim::levenshtein(folded, setting.name), setting.name)).min()?;
     (best.0 <= best.1.len().div_ceil(PART_WRONG_MAX)).then_some(best.1)
-}
-
-/// How many letters must be put in, taken out or replaced to make one word of the other.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (above, letter) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = above + 1;
-        for (at, other) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *other);
-            diagonal = row[at + 1];
-            row[at + 1] = replaced.min(row[at] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.len()]
 }
 
 #[cfg(test)]

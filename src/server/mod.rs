@@ -127,22 +127,9 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
     let ledger = open_ledger(state.ledger_path()).await?;
     let ledger_id: String = ledger.id().to_string().chars().take(LEDGER_ID_CHARS).collect();
     let dirs = RunDirs::prepare(state.path(), &ledger_id)?;
-    let found = browser::discover(&LocalMachine, &by_hand);
-    for problem in &found.problems {
-        warn!(%problem, "a browser cannot be used");
-    }
-    for browser in &found.browsers {
-        info!(name = browser.name, binary = %browser.binary.display(), version = browser.version, "found a browser");
-    }
+    let found = discover(&by_hand);
     // Before any job of this service can finish.
-    let webhook = settings.webhook_url.map(|url| {
-        let secret = match &settings.webhook_secret_file {
-            Some(file) => Secret::read(file)?,
-            None => Secret::read_or_make(&state.webhook_secret_path())?,
-        };
-        Ok::<_, StartError>(Webhook::open(Arc::clone(&ledger), url, secret, &state.webhook_cursor_path())?)
-    });
-    let webhook = webhook.transpose()?;
+    let webhook = webhook(&settings, &ledger, &state)?;
     let launcher = Launcher::start().await?;
     let runner = Runner::start(HostParts {
         ledger: Arc::clone(&ledger),
@@ -192,6 +179,28 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
         webhook,
         state,
     })
+}
+
+/// The browsers of this machine; what was found, and what cannot be used, is told in the log.
+fn discover(by_hand: &[ByHand]) -> browser::Found {
+    let found = browser::discover(&LocalMachine, by_hand);
+    for problem in &found.problems {
+        warn!(%problem, "a browser cannot be used");
+    }
+    for browser in &found.browsers {
+        info!(name = browser.name, binary = %browser.binary.display(), version = browser.version, "found a browser");
+    }
+    found
+}
+
+/// The webhook, if there is to be one.
+fn webhook(settings: &Settings, ledger: &Arc<dyn Ledger>, state: &StateDir) -> Result<Option<Webhook>, StartError> {
+    let Some(url) = settings.webhook_url.clone() else { return Ok(None) };
+    let secret = match &settings.webhook_secret_file {
+        Some(file) => Secret::read(file)?,
+        None => Secret::read_or_make(&state.webhook_secret_path())?,
+    };
+    Ok(Some(Webhook::open(Arc::clone(ledger), url, secret, &state.webhook_cursor_path())?))
 }
 
 /// The certificate and its key, where they are given.

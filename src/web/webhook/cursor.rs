@@ -1,14 +1,13 @@
 //! How far messages have been sent: a place in the ledger's tail, kept over restarts and kills.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
+use super::durable::{keep_name, replace};
 use crate::ledger::{LedgerId, Position};
 
 /// A place in the tail of one ledger, in a file.
@@ -53,9 +52,8 @@ impl Cursor {
         let at = known.map_or(end, |stored| Position::new(stored.position));
         let cursor = Self { path: path.to_owned(), ledger, at, written: at };
         // Before anything can finish: what finishes from now on is not to be missed, whatever happens.
-        write_whole(path, &cursor.stored())?;
-        // Without this the name of a new file may be gone after a power cut, and with it where to go on.
-        File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()?;
+        replace(path, &cursor.content())?;
+        keep_name(path)?;
         Ok(cursor)
     }
 
@@ -75,25 +73,17 @@ impl Cursor {
 
     /// Writes it down. Dropped on the way, it is written all the same.
     pub(super) async fn write(&mut self) -> io::Result<()> {
-        let (path, stored, at) = (self.path.clone(), self.stored(), self.at);
-        let written = tokio::task::spawn_blocking(move || write_whole(&path, &stored)).await;
+        let (path, content, at) = (self.path.clone(), self.content(), self.at);
+        let written = tokio::task::spawn_blocking(move || replace(&path, &content)).await;
         written.unwrap_or_else(|gone| Err(io::Error::other(gone)))?;
         self.written = at;
         Ok(())
     }
 
-    fn stored(&self) -> Stored {
-        Stored { ledger: self.ledger.to_string(), position: self.at.number() }
+    fn content(&self) -> Vec<u8> {
+        let stored = Stored { ledger: self.ledger.to_string(), position: self.at.number() };
+        serde_json::to_vec(&stored).expect("a name and a number have no part that JSON cannot say")
     }
-}
-
-/// Whole or not at all, for a reader after a kill or a power cut.
-fn write_whole(path: &Path, stored: &Stored) -> io::Result<()> {
-    let unfinished = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    file.write_all(&serde_json::to_vec(stored)?)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)
 }
 
 #[cfg(test)]

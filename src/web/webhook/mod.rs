@@ -10,6 +10,7 @@
 //! for it. A receiver can get a message twice (with the same id), and never misses one that the ledger still has.
 
 mod cursor;
+mod durable;
 mod post;
 mod secret;
 

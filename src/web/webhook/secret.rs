@@ -2,15 +2,17 @@
 
 use std::{
     fmt,
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+
+use super::durable::{keep_name, replace};
 
 /// What every secret in text begins with, so that it is known for one wherever it turns up.
 const PREFIX: &str = "whsec_";
@@ -111,18 +113,14 @@ fn key(line: &str) -> Option<Vec<u8>> {
 fn make(path: &Path) -> io::Result<()> {
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    let unfinished = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    writeln!(file, "{PREFIX}{}", BASE64_STANDARD.encode(bytes))?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    // Its name too, before anybody is told of it.
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+    replace(path, format!("{PREFIX}{}\n", BASE64_STANDARD.encode(bytes)).as_bytes())?;
+    // Before anybody is told of it.
+    keep_name(path)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
 
