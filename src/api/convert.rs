@@ -6,7 +6,10 @@ use prost::Message;
 
 use super::v1;
 use crate::{
-    job::{ExitStatus, Job, PageEnd, Profile, Reason, Record, ReportStatus, Status, StopStep, Tier, WallTime},
+    job::{
+        ExitStatus, FileKind, Isolation, Job, JobFile, PageEnd, Profile, Reason, Record, ReportStatus, Status,
+        StopStep, Tier, WallTime,
+    },
     runner::{About, KnownBrowser, Problem, ProcessReading, Sample},
 };
 
@@ -46,7 +49,25 @@ impl From<&Job> for v1::Job {
             attempt: job.attempt,
             labels: job.spec.labels.clone().into_iter().collect(),
             revision: job.revision,
+            files: job.files.iter().map(v1::JobFile::from).collect(),
+            priority: i32::from(job.spec.priority),
             tree_end: job.tree_end.map(|end| v1::TreeEnd { step: step(end.step).into(), killed_count: end.killed }),
+        }
+    }
+}
+
+impl From<&JobFile> for v1::JobFile {
+    fn from(file: &JobFile) -> Self {
+        use v1::job_file::Kind;
+        let kind = match file.kind {
+            FileKind::Download => Kind::Download,
+            FileKind::Screenshot => Kind::Screenshot,
+        };
+        Self {
+            name: file.name.clone(),
+            kind: kind.into(),
+            size_bytes: file.size_bytes,
+            kept_at: Some(timestamp(file.at)),
         }
     }
 }
@@ -167,6 +188,10 @@ fn browser(job: &Record) -> v1::Browser {
         profile: match &job.spec.profile {
             Profile::Ephemeral => String::new(),
             Profile::Named(name) => name.clone(),
+        },
+        isolation: match job.spec.isolation {
+            Isolation::Process => v1::browser::Isolation::Process.into(),
+            Isolation::Context => v1::browser::Isolation::Context.into(),
         },
     }
 }

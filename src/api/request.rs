@@ -10,12 +10,13 @@ use uuid::Uuid;
 use super::{status::Violation, v1};
 use crate::{
     job::{
-        AfterFinish, CallbackDelivery, Completion, Profile, REPORT_MESSAGE_BYTES_MAX, REPORT_RESULT_BYTES_MAX,
-        ReportStatus, TaskId, TaskUrl, Timeouts, UrlError,
+        CallbackDelivery, Profile, REPORT_MESSAGE_BYTES_MAX, REPORT_RESULT_BYTES_MAX, ReportStatus, TaskId, TaskUrl,
+        Timeouts, UrlError,
     },
-    runner::{self, Cancellation, Mode, Order, PageReport},
+    runner::{self, Cancellation, Order, PageReport},
 };
 
+mod choices;
 pub(super) mod lists;
 
 /// Default launch timeout: ten times a slow start on a busy machine.
@@ -119,16 +120,20 @@ pub(super) fn order(request: &v1::ExecuteRequest) -> Result<Order, Vec<Violation
         }
     };
     let request_id = request_id(&mut faults, &request.request_id);
-    let mode = mode(&mut faults, request.mode);
+    let mode = choices::mode(&mut faults, request.mode);
     let profile = profile_of(&mut faults, &request.profile);
-    let completion = completion(&mut faults, request.completion_policy);
-    let after_finish = after_finish(&mut faults, request.after_finish);
+    let completion = choices::completion(&mut faults, request.completion_policy);
+    let after_finish = choices::after_finish(&mut faults, request.after_finish);
     let callback_origins = origins(&mut faults, &request.callback_origins);
     let callback_delivery = callback_delivery(&mut faults, request.callback_delivery, url.as_ref());
     let timeouts = timeouts(&mut faults, request.timeouts.as_ref());
     let grace = faults.span("termination_grace", request.termination_grace.as_ref(), GRACE_MAX);
     let retention = faults.span("retention", request.retention.as_ref(), SPAN_MAX);
     let labels = labels(&mut faults, "labels", &request.labels);
+    let tier = choices::tier(&mut faults, request.tier);
+    let isolation = choices::isolation(&mut faults, request.isolation);
+    let priority = choices::priority(&mut faults, request.priority);
+    let dialogs = choices::dialogs(&mut faults, request.dialogs);
     let order = url.map(|url| Order {
         url,
         request_id,
@@ -145,6 +150,11 @@ pub(super) fn order(request: &v1::ExecuteRequest) -> Result<Order, Vec<Violation
         after_finish,
         retention: retention.unwrap_or(RETENTION_DEFAULT),
         labels,
+        tier,
+        isolation,
+        priority,
+        dialogs,
+        wait_for_popups: request.wait_for_popups,
     });
     faults.ok(order)
 }
@@ -175,46 +185,6 @@ fn request_id(faults: &mut Faults, text: &str) -> Option<Uuid> {
                 "REQUEST_ID_INVALID",
                 "is not a UUID; make one, such as with uuidgen, or leave it empty",
             );
-            None
-        }
-    }
-}
-
-fn mode(faults: &mut Faults, value: i32) -> Mode {
-    use v1::execute_request::Mode as Wire;
-    match Wire::try_from(value) {
-        Ok(Wire::Unspecified | Wire::Auto) => Mode::Auto,
-        Ok(Wire::Headed) => Mode::Headed,
-        Ok(Wire::Headless) => Mode::Headless,
-        Err(_) => {
-            faults.add("mode", "ENUM_UNKNOWN", format!("{value} is not a mode; give AUTO, HEADED or HEADLESS"));
-            Mode::Auto
-        }
-    }
-}
-
-fn completion(faults: &mut Faults, value: i32) -> Completion {
-    use v1::execute_request::CompletionPolicy as Wire;
-    match Wire::try_from(value) {
-        Ok(Wire::Unspecified | Wire::Any) => Completion::Any,
-        Ok(Wire::RequireReport) => Completion::RequireReport,
-        Ok(Wire::ProcessExit) => Completion::ProcessExit,
-        Err(_) => {
-            let remedy = format!("{value} is not a policy; give ANY, REQUIRE_REPORT or PROCESS_EXIT");
-            faults.add("completion_policy", "ENUM_UNKNOWN", remedy);
-            Completion::Any
-        }
-    }
-}
-
-fn after_finish(faults: &mut Faults, value: i32) -> Option<AfterFinish> {
-    use v1::execute_request::AfterFinish as Wire;
-    match Wire::try_from(value) {
-        Ok(Wire::Unspecified) => None,
-        Ok(Wire::Close) => Some(AfterFinish::Close),
-        Ok(Wire::KeepOpen) => Some(AfterFinish::KeepOpen),
-        Err(_) => {
-            faults.add("after_finish", "ENUM_UNKNOWN", format!("{value} is not known; give CLOSE or KEEP_OPEN"));
             None
         }
     }

@@ -7,8 +7,8 @@ use clap::Args;
 use super::{
     Exit, Problem,
     args::{Format, Reach},
+    order::label,
     print::{Printer, STATUS_WIDTH, day_and_clock, plain, print_line},
-    run::label,
     span,
 };
 use crate::api::v1::{Job, JobFilter, ListJobsRequest, job};

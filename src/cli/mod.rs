@@ -10,6 +10,7 @@ mod errand;
 mod exit;
 mod follow;
 mod list;
+mod order;
 mod own;
 mod patience;
 mod print;

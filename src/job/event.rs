@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{ExitStatus, Process, ReportStatus, Timeout, TreeEnd};
+use super::{ExitStatus, FileKind, Process, ReportStatus, Timeout, TreeEnd};
 
 /// Names one event, so that the ledger can tell a repetition from a second event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -106,6 +106,15 @@ pub enum Fact {
     },
     /// Nothing of the process tree is left.
     TreeEmptied(TreeEnd),
+    /// A file of the job is complete.
+    FileKept {
+        /// Names it within its job.
+        name: String,
+        /// What kind of file.
+        kind: FileKind,
+        /// How many bytes it has.
+        size_bytes: u64,
+    },
     /// Somebody asked to cancel.
     CancelAsked {
         /// The browser had been let go by then.

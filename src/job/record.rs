@@ -57,6 +57,9 @@ pub struct Record {
     pub exit: Option<Exit>,
     /// That nothing of the process tree is left.
     pub tree_end: Option<TreeEnd>,
+    /// What was kept of it. Jobs of an earlier version have none.
+    #[serde(default)]
+    pub files: Vec<JobFile>,
     /// The process tree can no longer be told apart from strangers: nothing more will be learnt of it.
     pub tree_lost: bool,
 }
@@ -133,6 +136,31 @@ pub struct Report {
 pub struct Cancel {
     /// When.
     pub at: WallTime,
+}
+
+/// Most files that are kept of one job: each is told with every change.
+pub const FILES_MAX: usize = 100;
+
+/// A file that was kept of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobFile {
+    /// Names it within its job.
+    pub name: String,
+    /// What kind of file.
+    pub kind: FileKind,
+    /// How many bytes it has.
+    pub size_bytes: u64,
+    /// When it was complete.
+    pub at: WallTime,
+}
+
+/// What kind of file was kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileKind {
+    /// The page downloaded it.
+    Download,
+    /// What the page showed last.
+    Screenshot,
 }
 
 /// How a process ended, in the words of the system.

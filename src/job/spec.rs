@@ -38,6 +38,18 @@ pub struct Spec {
     pub retention: Duration,
     /// The caller's own marks.
     pub labels: BTreeMap<String, String>,
+    /// What the task shares with others. Jobs of an earlier version shared nothing.
+    #[serde(default)]
+    pub isolation: Isolation,
+    /// Among those that wait, a higher one goes first.
+    #[serde(default)]
+    pub priority: i8,
+    /// What becomes of the dialogs of its pages; none for the default of the mode.
+    #[serde(default)]
+    pub dialogs: Option<DialogPolicy>,
+    /// The page's end ends the task only once the pages that it opened are closed as well.
+    #[serde(default)]
+    pub wait_for_popups: bool,
 }
 
 /// What a browser can be asked, beside being started and ended.
@@ -47,6 +59,27 @@ pub enum Tier {
     Managed,
     /// Only its exit is known.
     ExitOnly,
+}
+
+/// What a task shares with others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Isolation {
+    /// Nothing: a browser of its own.
+    #[default]
+    Process,
+    /// A warm browser, in which it has a context of its own.
+    Context,
+}
+
+/// What becomes of a page's dialog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DialogPolicy {
+    /// It is accepted at once.
+    Accept,
+    /// It is dismissed at once.
+    Dismiss,
+    /// It is a person's to answer.
+    Leave,
 }
 
 /// Whose cookies and logins a browser starts with.

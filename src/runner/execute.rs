@@ -175,6 +175,10 @@ impl Host {
             after_finish,
             retention: order.retention,
             labels: order.labels.clone(),
+            isolation: order.isolation,
+            priority: order.priority,
+            dialogs: order.dialogs,
+            wait_for_popups: order.wait_for_popups,
         })
     }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     browser::name::{NameError, check_name},
-    job::{AfterFinish, CallbackDelivery, Completion, Profile, TaskUrl, Timeouts},
+    job::{AfterFinish, CallbackDelivery, Completion, DialogPolicy, Isolation, Profile, TaskUrl, Tier, Timeouts},
 };
 
 /// A checked request to open a URL.
@@ -43,6 +43,16 @@ pub struct Order {
     pub retention: Duration,
     /// The caller's own marks.
     pub labels: BTreeMap<String, String>,
+    /// What is to be asked of the browser; none for the most that it can.
+    pub tier: Option<Tier>,
+    /// What the task shares with others.
+    pub isolation: Isolation,
+    /// Among those that wait, a higher one goes first.
+    pub priority: i8,
+    /// What becomes of the dialogs of its pages; none for the default of the mode.
+    pub dialogs: Option<DialogPolicy>,
+    /// The page's end ends the task only once the pages that it opened are closed as well.
+    pub wait_for_popups: bool,
 }
 
 /// The profile that is kept under this name.
@@ -96,6 +106,11 @@ mod tests {
             after_finish: None,
             retention: Duration::from_secs(60),
             labels: BTreeMap::new(),
+            tier: None,
+            isolation: Isolation::Process,
+            priority: 0,
+            dialogs: None,
+            wait_for_popups: false,
         }
     }
 

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use comet_task_runner::{
     job::{
-        Accepted, AfterFinish, Applied, BootTime, CallbackDelivery, Completion, Event, EventId, ExitStatus, Fact, Job,
-        Now, Process, Profile, ReportStatus, Spec, StopStep, TaskId, TaskUrl, Tier, Timeouts, TreeEnd, WallTime,
+        Accepted, AfterFinish, Applied, BootTime, CallbackDelivery, Completion, Event, EventId, ExitStatus, Fact,
+        Isolation, Job, Now, Process, Profile, ReportStatus, Spec, StopStep, TaskId, TaskUrl, Tier, Timeouts, TreeEnd,
+        WallTime,
     },
     ledger::Append,
 };
@@ -89,5 +90,9 @@ pub(crate) fn spec() -> Spec {
         after_finish: AfterFinish::Close,
         retention: RETENTION,
         labels: BTreeMap::from([("team".to_owned(), "blue".to_owned())]),
+        isolation: Isolation::Process,
+        priority: 0,
+        dialogs: None,
+        wait_for_popups: false,
     }
 }

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::sample::{answered, committed, crashed, created, event, exited, navigation_failed, reported, rule, spec};
+use super::sample::{
+    answered, committed, crashed, created, event, exited, file_kept, navigation_failed, reported, rule, spec,
+};
 use crate::job::{
     Applied, BootTime, Completion, ExitStatus, Fact, Job, LaunchFailure, LostCause, Now, Process, ReportStatus, Spec,
     StopStep, Tier, Timeout, TreeEnd, WallTime,
@@ -66,6 +68,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         1 => any::<bool>().prop_map(crashed),
         2 => report_status().prop_map(reported),
         1 => any::<bool>().prop_map(rule),
+        1 => Just(file_kept()),
         3 => (exit_status(), proptest::option::of(tree_end())).prop_map(|(status, tree)| exited(status, tree)),
         2 => tree_end().prop_map(Fact::TreeEmptied),
         1 => any::<bool>().prop_map(|launched| Fact::CancelAsked { launched }),

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
 use crate::job::{
-    Accepted, AfterFinish, Applied, BootTime, CallbackDelivery, Completion, Event, EventId, ExitStatus, Fact, Job, Now,
-    Process, Profile, ReportStatus, Spec, Status, StopStep, TaskId, TaskUrl, Tier, Timeout, Timeouts, TreeEnd,
-    WallTime,
+    Accepted, AfterFinish, Applied, BootTime, CallbackDelivery, Completion, Event, EventId, ExitStatus, Fact, FileKind,
+    Isolation, Job, Now, Process, Profile, ReportStatus, Spec, Status, StopStep, TaskId, TaskUrl, Tier, Timeout,
+    Timeouts, TreeEnd, WallTime,
 };
 
 pub(super) const TREE_END: TreeEnd = TreeEnd { step: StopStep::Closed, killed: 0 };
@@ -37,6 +37,10 @@ pub(crate) fn spec() -> Spec {
         after_finish: AfterFinish::Close,
         retention: Duration::from_secs(60),
         labels: BTreeMap::new(),
+        isolation: Isolation::Process,
+        priority: 0,
+        dialogs: None,
+        wait_for_popups: false,
     }
 }
 
@@ -86,6 +90,10 @@ pub(super) fn reported(status: ReportStatus) -> Fact {
 
 pub(super) fn rule(success: bool) -> Fact {
     Fact::RuleMatched { rule: "thanks".to_owned(), success }
+}
+
+pub(super) fn file_kept() -> Fact {
+    Fact::FileKept { name: "report.pdf".to_owned(), kind: FileKind::Download, size_bytes: 7 }
 }
 
 pub(super) fn exited(status: ExitStatus, tree: Option<TreeEnd>) -> Fact {

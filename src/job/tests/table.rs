@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::sample::{
-    TREE_END, answered, at, committed, crashed, event, exited, in_status, launched, navigation_failed, reported, rule,
+    TREE_END, answered, at, committed, crashed, event, exited, file_kept, in_status, launched, navigation_failed,
+    reported, rule,
 };
 use crate::job::{
     Applied, BootTime, ExitStatus, Fact, Job, LaunchFailure, LostCause, Process, ReportStatus, Status, Timeout,
@@ -56,6 +57,7 @@ pub(super) fn rows() -> Vec<Row> {
         row(exited(Code(0), Some(TREE_END)),            ["!NotLaunched",               "Failed BrowserTerminated",      "Cancelled CancelRequested"],    ["+", "+", "+", "+", "="]),
         row(exited(Signal(9), Some(TREE_END)),          ["!NotLaunched",               "Failed ProcessFailed",          "Cancelled CancelRequested"],    ["+", "+", "+", "+", "="]),
         row(Fact::TreeEmptied(TREE_END),                ["!NotLaunched",               "!NotLaunched",                  "Cancelled CancelRequested"],    ["+", "+", "=", "=", "="]),
+        row(file_kept(),                                ["!NotLaunched",               "+",                             "+"],                            KEPT),
         row(cancel(false),                              ["Cancelled CancelRequested",  "Stopping CancelRequested",      "="],                            NOTHING),
         row(cancel(true),                               ["Stopping CancelRequested",   "Stopping CancelRequested",      "="],                            NOTHING),
         row(Fact::Lost(LostCause::ServiceRestarted),    ["Lost ServiceRestarted",      "Lost ServiceRestarted",         "Lost ServiceRestarted"],        ["+", "+", "=", "=", "="]),
@@ -104,7 +106,7 @@ fn the_table_knows_every_fact() {
 }
 
 /// One more than the highest number below.
-const KINDS: usize = 15;
+const KINDS: usize = 16;
 
 /// A new fact does not compile until it has a number here, and with that a row.
 fn kind(fact: &Fact) -> usize {
@@ -124,6 +126,7 @@ fn kind(fact: &Fact) -> usize {
         Fact::CancelAsked { .. } => 12,
         Fact::DeadlinePassed { .. } => 13,
         Fact::Lost(_) => 14,
+        Fact::FileKept { .. } => 15,
     }
 }
 

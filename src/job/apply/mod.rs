@@ -1,14 +1,16 @@
 //! The one door through which a job changes.
 
+mod exit;
+mod page;
+
 use std::{ops::Deref, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use super::policy::Verdict;
-use super::record::{Answer, Cancel, Exit, Page, PageEnd, Process, Record, Report, TreeEnd};
+use super::record::{Answer, Cancel, Process, Record, Report};
 use super::{
-    BootTime, Event, ExitStatus, Fact, LaunchFailure, LostCause, Now, Phase, Reason, ReportStatus, Spec, Status,
-    TaskId, Timeout,
+    BootTime, Event, Fact, LaunchFailure, LostCause, Now, Phase, Reason, ReportStatus, Spec, Status, TaskId, Timeout,
 };
 
 /// The record of a task's execution at one revision. Read it as a [`Record`]; change it through [`Job::apply`].
@@ -95,6 +97,7 @@ impl Job {
             cancel: None,
             exit: None,
             tree_end: None,
+            files: Vec::new(),
             tree_lost: false,
         })
     }
@@ -116,6 +119,7 @@ impl Job {
             Fact::RuleMatched { rule, success } => step.rule_matched(rule, *success),
             Fact::Exited { status, output_tail, tree } => step.exited(*status, output_tail, *tree),
             Fact::TreeEmptied(tree) => step.tree_emptied(*tree),
+            Fact::FileKept { name, kind, size_bytes } => step.file_kept(name, *kind, *size_bytes),
             Fact::CancelAsked { launched } => step.cancel_asked(*launched),
             Fact::DeadlinePassed { timeout, launched } => step.deadline_passed(*timeout, *launched),
             Fact::Lost(cause) => step.lost(*cause),
@@ -191,73 +195,6 @@ impl Step<'_> {
         }
     }
 
-    fn page_committed(&self, url: &str, http_status: Option<u16>) -> Applied {
-        let page = Page { url: url.to_owned(), http_status };
-        let failed = http_status.filter(|status| *status >= 400 && self.job.spec.fail_on_http_error);
-        match self.phase {
-            Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
-            Phase::Running | Phase::Stopping | Phase::Over if self.job.page.is_some() => Applied::Unchanged,
-            Phase::Running => self.change(|job| {
-                job.message = match http_status {
-                    Some(status) => format!("the page is there (HTTP {status})"),
-                    None => "the page is there".to_owned(),
-                };
-                let verdict = failed.and_then(|status| {
-                    self.job.page_failure(Verdict::failed(Reason::HttpError, format!("HTTP {status} for {url}")))
-                });
-                self.decide(job, verdict);
-                job.page = Some(page);
-            }),
-            Phase::Stopping | Phase::Over => self.change(|job| job.page = Some(page)),
-        }
-    }
-
-    fn navigation_failed(&self, net_error: &str) -> Applied {
-        match self.phase {
-            Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
-            Phase::Running | Phase::Stopping | Phase::Over
-                if self.job.net_error.is_some() || self.job.page.is_some() =>
-            {
-                Applied::Unchanged
-            }
-            Phase::Running => self.change(|job| {
-                let message = format!("{net_error} for {}", job.spec.url.as_str());
-                self.decide(job, self.job.page_failure(Verdict::failed(Reason::NavigationFailed, message)));
-                job.net_error = Some(net_error.to_owned());
-            }),
-            Phase::Stopping | Phase::Over => self.change(|job| job.net_error = Some(net_error.to_owned())),
-        }
-    }
-
-    fn page_closed(&self) -> Applied {
-        self.page_ended(PageEnd::Closed, || {
-            self.job.page_verdict(Verdict::done(Reason::PageClosed, "the page was closed"))
-        })
-    }
-
-    fn page_crashed(&self, status: &str, out_of_memory: bool) -> Applied {
-        self.page_ended(PageEnd::Crashed(status.to_owned()), || {
-            let verdict = if out_of_memory {
-                Verdict::failed(Reason::OutOfMemory, "the page ran out of memory")
-            } else {
-                Verdict::failed(Reason::PageCrashed, format!("the page's process ended: {status}"))
-            };
-            self.job.page_failure(verdict)
-        })
-    }
-
-    fn page_ended(&self, end: PageEnd, verdict: impl FnOnce() -> Option<Verdict>) -> Applied {
-        match self.phase {
-            Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
-            Phase::Running | Phase::Stopping | Phase::Over if self.job.page_end.is_some() => Applied::Unchanged,
-            Phase::Running => self.change(|job| {
-                self.decide(job, verdict());
-                job.page_end = Some(end);
-            }),
-            Phase::Stopping | Phase::Over => self.change(|job| job.page_end = Some(end)),
-        }
-    }
-
     fn reported(&self, status: ReportStatus, message: &str, result: Option<&str>) -> Applied {
         if let Some(known) = &self.job.report {
             let same = known.status == status && known.message == message && known.result.as_deref() == result;
@@ -271,66 +208,6 @@ impl Step<'_> {
                 job.report = Some(report);
             }),
             Phase::Stopping | Phase::Over => self.change(|job| job.report = Some(report)),
-        }
-    }
-
-    fn rule_matched(&self, rule: &str, success: bool) -> Applied {
-        match self.phase {
-            Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
-            Phase::Running | Phase::Stopping | Phase::Over if self.job.matched_rule.is_some() => Applied::Unchanged,
-            Phase::Running => self.change(|job| {
-                let message = format!("the rule {rule:?} matched");
-                let verdict = if success {
-                    self.job.page_verdict(Verdict::done(Reason::RuleMatched, message))
-                } else {
-                    self.job.page_failure(Verdict::failed(Reason::RuleMatched, message))
-                };
-                self.decide(job, verdict);
-                job.matched_rule = Some(rule.to_owned());
-            }),
-            Phase::Stopping | Phase::Over => self.change(|job| job.matched_rule = Some(rule.to_owned())),
-        }
-    }
-
-    fn exited(&self, status: ExitStatus, output_tail: &str, tree: Option<TreeEnd>) -> Applied {
-        let exit = Exit { status, at: self.wall() };
-        match self.phase {
-            Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
-            Phase::Running | Phase::Stopping | Phase::Over if self.job.exit.is_some() => Applied::Unchanged,
-            Phase::Running => self.change(|job| {
-                self.decide(job, Some(self.job.exit_verdict(&exit, output_tail)));
-                job.exit = Some(exit);
-                job.tree_end = tree;
-            }),
-            Phase::Stopping => self.change(|job| {
-                job.exit = Some(exit);
-                job.tree_end = tree;
-                if tree.is_some() {
-                    self.end_stopped(job);
-                }
-            }),
-            // Nothing that a lost job is told later can be trusted to be its own.
-            Phase::Over if self.job.tree_lost => Applied::Unchanged,
-            // The tree may have been proven empty before its exit was learnt; that proof stays.
-            Phase::Over => self.change(|job| {
-                job.exit = Some(exit);
-                job.tree_end = job.tree_end.or(tree);
-            }),
-        }
-    }
-
-    fn tree_emptied(&self, tree: TreeEnd) -> Applied {
-        match self.phase {
-            Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
-            Phase::Running | Phase::Stopping | Phase::Over if self.job.tree_end.is_some() => Applied::Unchanged,
-            // Its exit comes first, on the same ordered channel.
-            Phase::Running => Applied::Refused(Refusal::NotLaunched),
-            Phase::Stopping => self.change(|job| {
-                job.tree_end = Some(tree);
-                self.end_stopped(job);
-            }),
-            Phase::Over if self.job.tree_lost => Applied::Unchanged,
-            Phase::Over => self.change(|job| job.tree_end = Some(tree)),
         }
     }
 

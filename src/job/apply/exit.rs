@@ -1,0 +1,48 @@
+//! What the end of a browser's processes does to its job.
+
+use super::{Applied, Refusal, Step};
+use crate::job::{Exit, ExitStatus, Phase, TreeEnd};
+
+impl Step<'_> {
+    pub(super) fn exited(&self, status: ExitStatus, output_tail: &str, tree: Option<TreeEnd>) -> Applied {
+        let exit = Exit { status, at: self.wall() };
+        match self.phase {
+            Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
+            Phase::Running | Phase::Stopping | Phase::Over if self.job.exit.is_some() => Applied::Unchanged,
+            Phase::Running => self.change(|job| {
+                self.decide(job, Some(self.job.exit_verdict(&exit, output_tail)));
+                job.exit = Some(exit);
+                job.tree_end = tree;
+            }),
+            Phase::Stopping => self.change(|job| {
+                job.exit = Some(exit);
+                job.tree_end = tree;
+                if tree.is_some() {
+                    self.end_stopped(job);
+                }
+            }),
+            // Nothing that a lost job is told later can be trusted to be its own.
+            Phase::Over if self.job.tree_lost => Applied::Unchanged,
+            // The tree may have been proven empty before its exit was learnt; that proof stays.
+            Phase::Over => self.change(|job| {
+                job.exit = Some(exit);
+                job.tree_end = job.tree_end.or(tree);
+            }),
+        }
+    }
+
+    pub(super) fn tree_emptied(&self, tree: TreeEnd) -> Applied {
+        match self.phase {
+            Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
+            Phase::Running | Phase::Stopping | Phase::Over if self.job.tree_end.is_some() => Applied::Unchanged,
+            // Its exit comes first, on the same ordered channel.
+            Phase::Running => Applied::Refused(Refusal::NotLaunched),
+            Phase::Stopping => self.change(|job| {
+                job.tree_end = Some(tree);
+                self.end_stopped(job);
+            }),
+            Phase::Over if self.job.tree_lost => Applied::Unchanged,
+            Phase::Over => self.change(|job| job.tree_end = Some(tree)),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What others ask of a job while it is attended.
+
+use super::Attendant;
+use crate::{
+    job::{Fact, Phase, Refusal},
+    runner::{Cancellation, PageReport, Reported, host::boot_now, live::Ask, recorder::Recorded},
+};
+
+impl Attendant {
+    /// Answers somebody who asked about this job.
+    pub(in crate::runner) async fn answer(&mut self, ask: Box<Ask>) {
+        match *ask {
+            Ask::Cancel(cancellation, reply) => {
+                self.cancel(cancellation).await;
+                drop(reply.send(self.job()));
+            }
+            Ask::Report(report, reply) => {
+                // Without an answer the caller learns that the service is leaving.
+                if let Some(answer) = self.take_report(report).await {
+                    drop(reply.send(answer));
+                }
+            }
+        }
+    }
+
+    async fn cancel(&mut self, cancellation: Cancellation) {
+        if let Some(grace) = cancellation.grace {
+            self.grace = grace;
+        }
+        let finished = self.job().status.is_terminal();
+        let launched = self.launched;
+        if finished {
+            // It was kept open, and is no longer wanted.
+            self.stop().await;
+        } else {
+            self.record(Fact::CancelAsked { launched }).await;
+        }
+    }
+
+    async fn take_report(&mut self, report: PageReport) -> Option<Result<Reported, Refusal>> {
+        match report {
+            PageReport::Alive { progress, message } => Some(self.hear_alive(progress, message)),
+            PageReport::End { status, message, result } => {
+                self.heard_at = boot_now();
+                Some(match self.record(Fact::Reported { status, message, result }).await {
+                    Recorded::Changed(job) => Ok(Reported { job, applied: true }),
+                    Recorded::Unchanged => Ok(Reported { job: self.job(), applied: false }),
+                    Recorded::Refused(refusal) => Err(refusal),
+                    Recorded::Interrupted => return None,
+                })
+            }
+        }
+    }
+
+    /// A sign of life: a reading, not a change.
+    pub(in crate::runner) fn hear_alive(&mut self, progress: Option<u8>, message: String) -> Result<Reported, Refusal> {
+        let job = self.job();
+        match job.status.phase() {
+            Phase::Waiting => Err(Refusal::NotLaunched),
+            Phase::Running | Phase::Stopping => {
+                self.heard_at = boot_now();
+                self.attended.live.resample(|sample| {
+                    sample.progress = progress.or(sample.progress);
+                    sample.progress_message = message;
+                });
+                Ok(Reported { job, applied: true })
+            }
+            Phase::Over => Ok(Reported { job, applied: false }),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What the shim tells: each message made durable before it is acknowledged.
+
+use std::time::Instant;
+
+use super::Attendant;
+use crate::{
+    job::{ExitStatus, Fact, LaunchFailure, LostCause, Process, StopStep, Timeout, TreeEnd},
+    process::{self, AwayCause, Exited, Numbered, Told, exit_file},
+    runner::{host::boot_now, meters},
+};
+
+/// How many messages without meaning may stay unacknowledged: a restart hears them again, harmlessly.
+const UNACKNOWLEDGED_MAX: u64 = 64;
+
+impl Attendant {
+    /// One message of the shim: what it means is made durable before it is acknowledged.
+    pub(super) async fn hear(&mut self, Numbered { number, told }: Numbered) {
+        if matches!(told, Told::Refused(_) | Told::Exited(_) | Told::Empty(_)) {
+            self.end_told_at = Some(Instant::now());
+        }
+        let weighty = match told {
+            Told::Started(started) => {
+                let process = Process {
+                    pid: started.pid,
+                    start_ticks: started.start_ticks,
+                    dequeued_at: self.dequeued_at,
+                    up_at: boot_now(),
+                };
+                self.record_numbered(number, 0, Fact::Launched(process)).await;
+                self.word_at.take().into_iter().for_each(meters::launched);
+                self.open_session().await;
+                true
+            }
+            Told::Refused(refused) => {
+                let held = refused.is_lock_held();
+                let failure = if held { LaunchFailure::ProfileHeld } else { LaunchFailure::Refused };
+                self.record_numbered(number, 0, Fact::LaunchFailed { failure, message: refused.to_string() }).await;
+                true
+            }
+            Told::Browser(message) => self.hear_browser(number, &message).await,
+            Told::Exited(exited) => {
+                self.hear_exit(number, exited).await;
+                true
+            }
+            Told::Empty(empty) => {
+                let tree = tree_end(self.exit_step, empty.killed);
+                self.record_numbered(number, 0, Fact::TreeEmptied(tree)).await;
+                true
+            }
+        };
+        if self.job().is_settled() {
+            // Watchers first: heard, the shim clears up, which is the most work that it ever does.
+            tokio::task::yield_now().await;
+        }
+        if weighty || number - self.acknowledged >= UNACKNOWLEDGED_MAX {
+            self.acknowledge(number).await;
+        }
+    }
+
+    async fn hear_exit(&mut self, number: u64, exited: Exited) {
+        // The shim ended it while nobody was attached: the timeout is what decides, the exit follows from it.
+        let timeout = exited.cause.map(|cause| match cause {
+            AwayCause::RunTimeout => Timeout::Run,
+            AwayCause::ServiceAway => Timeout::ServiceAway,
+        });
+        if let Some(timeout) = timeout {
+            self.record_numbered(number, 1, Fact::DeadlinePassed { timeout, launched: true }).await;
+        }
+        let status = match exited.status {
+            process::ExitStatus::Code(code) => ExitStatus::Code(code),
+            process::ExitStatus::Signal(signal) => ExitStatus::Signal(signal),
+        };
+        self.exit_step = stop_step(exited.stopped_by);
+        let tree = exited.empty.then(|| tree_end(self.exit_step, exited.killed));
+        let mut output_tail = exited.output_tail;
+        if !output_tail.is_empty() {
+            // A browser may print the URL that it was told, and that may hold the token.
+            output_tail = output_tail.replace(&self.host.key.callback_token(self.id()), "[token]");
+        }
+        let fact = Fact::Exited { status, output_tail, tree };
+        self.record_numbered(number, 0, fact).await;
+    }
+
+    /// Without an exit there may be word in writing; without that, nobody knows.
+    pub(super) async fn shim_gone(&mut self) {
+        self.shim = None;
+        match exit_file::read(&self.place) {
+            Ok(Some(left)) => {
+                for numbered in left.frames {
+                    self.hear(numbered).await;
+                }
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(task_id = %self.id(), %error, "the shim's last word cannot be read"),
+        }
+        if !self.job().is_settled() && !self.host.leaving.is_cancelled() {
+            self.record(Fact::Lost(LostCause::ShimDied)).await;
+        }
+    }
+}
+
+/// What the root left behind may have to be killed although it left by itself.
+fn tree_end(exit_step: StopStep, killed: u32) -> TreeEnd {
+    TreeEnd { step: if killed > 0 { StopStep::Killed } else { exit_step }, killed }
+}
+
+fn stop_step(step: process::StopStep) -> StopStep {
+    match step {
+        process::StopStep::None => StopStep::ByItself,
+        process::StopStep::PipeClosed => StopStep::Closed,
+        process::StopStep::Terminated => StopStep::Terminated,
+        process::StopStep::Killed => StopStep::Killed,
+    }
+}

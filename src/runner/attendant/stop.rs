@@ -1,0 +1,74 @@
+//! What a job's state asks for: to free its slot, to end its browser.
+
+use std::time::Duration;
+
+use super::Attendant;
+use crate::{
+    job::{AfterFinish, Completion, PageEnd, Phase, Tier},
+    process::{Order, Stop},
+};
+
+/// How long a browser has to close itself when asked over its pipe.
+const CLOSE_MAX: Duration = Duration::from_secs(1);
+/// How long it then has before it is sent SIGTERM.
+const PIPE_END_MAX: Duration = Duration::from_secs(1);
+
+impl Attendant {
+    /// Does what the job's state asks for, once each.
+    pub(super) async fn follow_up(&mut self) {
+        let job = self.job();
+        let page_closed = job.page_end == Some(PageEnd::Closed);
+        match job.status.phase() {
+            Phase::Waiting => {}
+            // A browser without its page may never leave by itself.
+            Phase::Running if page_closed && job.spec.completion == Completion::ProcessExit => self.stop().await,
+            Phase::Running => {}
+            Phase::Stopping => self.stop().await,
+            Phase::Over => {
+                self.slot = None;
+                if !std::mem::replace(&mut self.disarmed, true) {
+                    self.send(Order::Disarm).await;
+                }
+                if job.exit.is_none() && (page_closed || job.spec.after_finish == AfterFinish::Close) {
+                    self.stop().await;
+                }
+            }
+        }
+    }
+
+    /// Begins the stop ladder, or shortens it; the shim climbs it alone from here.
+    pub(super) async fn stop(&mut self) {
+        if self.stop_sent.is_some_and(|sent| sent <= self.grace) {
+            return;
+        }
+        self.stop_sent = Some(self.grace);
+        let job = self.job();
+        let managed = job.spec.tier == Tier::Managed;
+        if managed && let Some(session) = self.session.as_mut() {
+            let close = session.close_browser();
+            self.send(Order::Browser(close)).await;
+        }
+        let (close_pipe, term) = if managed { ladder(self.grace) } else { (Duration::ZERO, Duration::ZERO) };
+        self.send(Order::Stop(Stop {
+            close_pipe_after_ms: millis(close_pipe),
+            term_after_ms: millis(term),
+            kill_after_ms: millis(self.grace),
+        }))
+        .await;
+    }
+
+    /// True once the browser was told to go: what its page does then is our doing.
+    pub(in crate::runner) fn is_stopping(&self) -> bool {
+        self.stop_sent.is_some()
+    }
+}
+
+/// When the pipe is closed and SIGTERM sent, within a grace.
+fn ladder(grace: Duration) -> (Duration, Duration) {
+    let close_pipe = CLOSE_MAX.min(grace / 3);
+    (close_pipe, (close_pipe + PIPE_END_MAX).min(grace * 2 / 3))
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
