@@ -7,8 +7,8 @@ use prost::Message;
 use super::v1;
 use crate::{
     job::{
-        ExitStatus, FileKind, Isolation, Job, JobFile, PageEnd, Profile, Reason, Record, ReportStatus, Status,
-        StopStep, Tier, WallTime,
+        ExitStatus, FileKind, Isolation, Job, JobFile, PageEnd, Profile, Reason, Record, ReportStatus, Status, Tier,
+        WallTime,
     },
     runner::{About, KnownBrowser, Problem, ProcessReading, Sample},
 };
@@ -51,7 +51,8 @@ impl From<&Job> for v1::Job {
             revision: job.revision,
             files: job.files.iter().map(v1::JobFile::from).collect(),
             priority: i32::from(job.spec.priority),
-            tree_end: job.tree_end.map(|end| v1::TreeEnd { step: step(end.step).into(), killed_count: end.killed }),
+            resources: job.tree_end.as_ref().and_then(|end| end.resources.as_ref()).map(v1::Resources::from),
+            tree_end: job.tree_end.as_ref().map(v1::TreeEnd::from),
         }
     }
 }
@@ -93,15 +94,21 @@ impl From<&ProcessReading> for v1::ProcessInfo {
             name: tree.name.clone(),
             status: tree.status.to_owned(),
             cpu_percent: tree.cpu_percent,
-            memory_mb: tree.memory_bytes as f64 / MIB,
+            memory_mb: mib(tree.memory_bytes),
             process_count: tree.process_count,
             sampled_at: Some(timestamp(at.wall)),
+            rss_mb: mib(tree.resident_bytes),
+            pss_measured: tree.is_share_known,
         }
     }
 }
 
-/// So many bytes to a MiB.
-const MIB: f64 = 1_048_576.0;
+/// Far below where a double loses bytes.
+pub(super) fn mib(bytes: u64) -> f64 {
+    /// So many bytes to a MiB.
+    const MIB: f64 = 1_048_576.0;
+    bytes as f64 / MIB
+}
 
 /// What the runner is, and how many streams watch it of how many that may.
 pub(super) fn runner(about: About, watchers: usize, watchers_max: usize) -> v1::GetRunnerResponse {
@@ -225,16 +232,6 @@ const fn report_status(status: ReportStatus) -> v1::job::Status {
     match status {
         ReportStatus::Done => v1::job::Status::Done,
         ReportStatus::Failed => v1::job::Status::Failed,
-    }
-}
-
-const fn step(step: StopStep) -> v1::tree_end::Step {
-    use v1::tree_end::Step as Wire;
-    match step {
-        StopStep::ByItself => Wire::ByItself,
-        StopStep::Closed => Wire::Closed,
-        StopStep::Terminated => Wire::Terminated,
-        StopStep::Killed => Wire::Killed,
     }
 }
 

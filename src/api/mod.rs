@@ -15,6 +15,7 @@ mod resume;
 mod serve;
 mod service;
 mod status;
+mod tree_end;
 mod watch;
 mod watch_jobs;
 

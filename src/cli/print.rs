@@ -11,7 +11,7 @@ use prost::Message;
 use super::{Problem, args::Format};
 use crate::api::{
     json,
-    v1::{Job, Sample, job::Reason},
+    v1::{Job, Sample, job::Reason, tree_end::StepTaken},
 };
 
 /// Widest status ("CANCELLED") and reason ("NAVIGATION_TIMEOUT"), so that columns stand.
@@ -99,6 +99,8 @@ pub(super) fn job_lines(job: &Job, sample: Option<&Sample>) -> String {
         lines.add("profile", &browser.profile);
     }
     lines.add("process", process(job));
+    lines.add("stopped", stopped(job));
+    lines.add("took", took(job));
     if let Some(tree) = sample.and_then(|sample| sample.process_info.as_ref()) {
         lines.add("cpu", tree.cpu_percent.map(|percent| format!("{percent:.1} %")).unwrap_or_default());
         let processes = if tree.process_count == 1 { "process" } else { "processes" };
@@ -131,6 +133,23 @@ fn process(job: &Job) -> String {
         (false, None, None) => "gone".to_owned(),
     };
     format!("{}  {end}", job.process_id)
+}
+
+/// Each step of its stop with how many processes it met, and how many had to be killed.
+fn stopped(job: &Job) -> String {
+    let Some(end) = job.tree_end.as_ref().filter(|end| !end.steps.is_empty()) else { return String::new() };
+    let step = |taken: &StepTaken| format!("{} ({} left)", taken.step().as_str_name(), taken.processes_left);
+    let steps: Vec<_> = end.steps.iter().map(step).collect();
+    format!("{}  {} killed", steps.join("  "), end.killed_count)
+}
+
+/// What its process tree took in all.
+fn took(job: &Job) -> String {
+    let Some(took) = &job.resources else { return String::new() };
+    let cpu = took.cpu_time.as_ref().map_or(0.0, |time| time.seconds as f64 + f64::from(time.nanos) / 1e9);
+    let memory = took.peak_memory_mb.map(|mib| format!("  {mib:.1} MiB at most")).unwrap_or_default();
+    let processes = took.process_count_peak.map(|count| format!("  {count} processes at most")).unwrap_or_default();
+    format!("{cpu:.3} s of processor time{memory}{processes}")
 }
 
 /// Named lines; what is not known has none.

@@ -101,6 +101,8 @@ pub enum Fact {
         status: ExitStatus,
         /// The last of what it printed; empty when it printed nothing.
         output_tail: String,
+        /// The kernel ended it, as there was no memory left for it.
+        out_of_memory: bool,
         /// Set when nothing of its tree was left at that moment.
         tree: Option<TreeEnd>,
     },

@@ -37,6 +37,7 @@ mod record;
 mod spec;
 mod status;
 mod time;
+mod tree_end;
 mod url;
 
 pub use apply::{Accepted, Applied, Job, Refusal};
@@ -45,11 +46,12 @@ pub use id::{TaskId, TaskIdError};
 pub use policy::{Deadline, Timeout};
 pub use record::{
     Answer, Cancel, Exit, ExitStatus, FILES_MAX, FileKind, JobFile, Page, PageEnd, Process, REPORT_MESSAGE_BYTES_MAX,
-    REPORT_RESULT_BYTES_MAX, Record, Report, ReportStatus, StopStep, TreeEnd,
+    REPORT_RESULT_BYTES_MAX, Record, Report, ReportStatus,
 };
 pub use spec::{AfterFinish, CallbackDelivery, Completion, DialogPolicy, Isolation, Profile, Spec, Tier, Timeouts};
 pub use status::{Phase, Reason, Status};
 pub use time::{BootTime, Now, WallTime};
+pub use tree_end::{MemoryPeak, PeakSource, Resources, StepTaken, StopStep, TreeEnd};
 pub use url::{TaskUrl, UrlError};
 
 #[cfg(test)]

@@ -151,6 +151,14 @@ impl Record {
         }
     }
 
+    /// Whatever was to decide: nobody meant the kernel to end it.
+    pub(super) fn out_of_memory_verdict(&self) -> Verdict {
+        Verdict::failed(
+            Reason::OutOfMemory,
+            format!("the kernel ended {}, as there was no memory left for it", self.spec.browser),
+        )
+    }
+
     fn clean_exit_verdict(&self, managed: bool) -> Verdict {
         match (self.spec.completion, managed) {
             (Completion::ProcessExit, _) | (Completion::Any, false) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BootTime, Reason, Spec, Status, TaskId, WallTime};
+use super::{BootTime, Reason, Spec, Status, TaskId, TreeEnd, WallTime};
 
 /// What is known of a job at one revision. Read through [`super::Job`], changed only by its `apply`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,28 +179,6 @@ pub struct Exit {
     pub status: ExitStatus,
     /// When it was learnt.
     pub at: WallTime,
-}
-
-/// How far the stop had to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum StopStep {
-    /// Nothing was done to it.
-    ByItself,
-    /// It was asked over its pipe, or its pipe was closed.
-    Closed,
-    /// It was sent SIGTERM.
-    Terminated,
-    /// It, or some of its children, were killed.
-    Killed,
-}
-
-/// The proof that nothing of a process tree is left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TreeEnd {
-    /// The furthest step that was needed.
-    pub step: StopStep,
-    /// How many processes had to be killed.
-    pub killed: u32,
 }
 
 impl Record {

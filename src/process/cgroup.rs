@@ -28,10 +28,46 @@ pub(super) fn prepare(own: &Path, name: &str) -> Option<PathBuf> {
     }
     // Without the kill switch (before Linux 5.14) a group buys nothing that the process tree does not give.
     if parent.join("cgroup.kill").exists() {
+        delegate_memory(own, &parent);
         return Some(parent);
     }
     let _ = fs::remove_dir(&parent);
     None
+}
+
+/// Has memory counted in each job's group, where we may decide that: all of a group's ancestors have to agree, and one
+/// that has processes of its own must not, unless it is the root. A refusal leaves the groups as they are.
+fn delegate_memory(own: &Path, parent: &Path) {
+    for group in [own, parent] {
+        let is_on = |file: &str| {
+            fs::read_to_string(group.join(file)).is_ok_and(|list| list.split_whitespace().any(|word| word == "memory"))
+        };
+        if is_on("cgroup.controllers") && !is_on("cgroup.subtree_control") {
+            let _ = fs::write(group.join("cgroup.subtree_control"), "+memory");
+        }
+    }
+}
+
+/// How many processes live in the group and the groups below it.
+pub(super) fn count(cgroup: &Path) -> io::Result<u32> {
+    let own = fs::read_to_string(cgroup.join("cgroup.procs"))?.lines().count();
+    let mut all = u32::try_from(own).unwrap_or(u32::MAX);
+    for entry in fs::read_dir(cgroup)?.flatten().filter(|entry| entry.path().is_dir()) {
+        all = all.saturating_add(count(&entry.path())?);
+    }
+    Ok(all)
+}
+
+/// The most memory that the group was ever charged with at once, in bytes; none where it does not count it: without the
+/// memory controller of the second version, or before Linux 5.19. Hierarchies of the first version are left alone.
+pub(super) fn memory_peak_bytes(cgroup: &Path) -> Option<u64> {
+    fs::read_to_string(cgroup.join("memory.peak")).ok()?.trim().parse().ok()
+}
+
+/// How many processes of the group the kernel has killed for want of memory; none where it does not say.
+pub(super) fn oom_kills(cgroup: &Path) -> Option<u64> {
+    let events = fs::read_to_string(cgroup.join("memory.events")).ok()?;
+    events.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
 }
 
 /// Sends SIGKILL to every process in the group and its descendants, atomically against forks.
@@ -68,6 +104,57 @@ mod tests {
         assert_eq!(unified, Some("/sys/fs/cgroup/system.slice/ctr.service".into()));
         let hybrid = locate(HYBRID, "4:memory:/x\n0::/\n");
         assert_eq!(hybrid, Some("/sys/fs/cgroup/unified".into()));
+    }
+
+    /// A group as the kernel shows one.
+    fn group(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let group = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(group.path().join(name), text).unwrap();
+        }
+        group
+    }
+
+    #[test]
+    fn a_group_that_counts_memory_tells_its_peak_and_who_was_killed_for_it() {
+        let events = "low 0\nhigh 0\nmax 31\noom 2\noom_kill 1\noom_group_kill 4\n";
+        let counting = group(&[("memory.peak", "268435456\n"), ("memory.events", events), ("cgroup.procs", "")]);
+        assert_eq!((memory_peak_bytes(counting.path()), oom_kills(counting.path())), (Some(268_435_456), Some(1)));
+        // Linux 5.14 to 5.18.
+        let older = group(&[("memory.events", "low 0\noom_kill 0\n")]);
+        assert_eq!((memory_peak_bytes(older.path()), oom_kills(older.path())), (None, Some(0)));
+    }
+
+    #[test]
+    fn a_group_that_does_not_count_memory_tells_nothing() {
+        // As on a hybrid machine, where the controller is in the first version's hierarchy.
+        let hybrid = group(&[("cgroup.procs", "7\n"), ("cpu.stat", "usage_usec 5\n")]);
+        assert_eq!((memory_peak_bytes(hybrid.path()), oom_kills(hybrid.path())), (None, None));
+        let first = group(&[("memory.max_usage_in_bytes", "4096\n"), ("memory.oom_control", "oom_kill 3\n")]);
+        assert_eq!((memory_peak_bytes(first.path()), oom_kills(first.path())), (None, None));
+    }
+
+    #[test]
+    fn memory_is_delegated_where_it_can_be_and_once() {
+        let with =
+            |enabled| group(&[("cgroup.controllers", "cpuset cpu memory\n"), ("cgroup.subtree_control", enabled)]);
+        let text = |group: &tempfile::TempDir| fs::read_to_string(group.path().join("cgroup.subtree_control")).unwrap();
+        let (own, parent) = (with("cpu\n"), with("cpu memory\n"));
+        delegate_memory(own.path(), parent.path());
+        assert_eq!((text(&own).as_str(), text(&parent).as_str()), ("+memory", "cpu memory\n"));
+        let hybrid = group(&[("cgroup.controllers", "hugetlb\n"), ("cgroup.subtree_control", "")]);
+        delegate_memory(hybrid.path(), hybrid.path());
+        assert_eq!(text(&hybrid), "");
+    }
+
+    #[test]
+    fn those_in_groups_below_are_counted_too() {
+        let own = group(&[("cgroup.procs", "7\n8\n")]);
+        let below = own.path().join("below");
+        fs::create_dir(&below).unwrap();
+        fs::write(below.join("cgroup.procs"), "9\n").unwrap();
+        assert_eq!(count(own.path()).unwrap(), 3);
+        assert!(count(&own.path().join("gone")).is_err());
     }
 
     #[test]

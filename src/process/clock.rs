@@ -10,6 +10,13 @@ pub fn boot_now_ns() -> u64 {
     seconds * NS_PER_S + u64::try_from(now.tv_nsec).unwrap_or_default()
 }
 
+/// Microseconds since 1970 UTC, by a clock that may jump.
+pub(super) fn wall_now_us() -> u64 {
+    let now = clock_gettime(ClockId::Realtime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    seconds * (NS_PER_S / NS_PER_US) + u64::try_from(now.tv_nsec).unwrap_or_default() / NS_PER_US
+}
+
 /// The random identity the kernel gave this boot, without which a pid means nothing; empty where the kernel gives none.
 #[must_use]
 pub fn boot_id() -> String {
@@ -20,6 +27,8 @@ pub fn boot_id() -> String {
 
 /// A second holds so many nanoseconds.
 pub(super) const NS_PER_S: u64 = 1_000_000_000;
+/// A microsecond holds so many nanoseconds.
+const NS_PER_US: u64 = 1000;
 /// A millisecond holds so many nanoseconds.
 pub(super) const NS_PER_MS: u64 = 1_000_000;
 
@@ -32,6 +41,12 @@ mod tests {
         let earlier = boot_now_ns();
         assert!(earlier > 0);
         assert!(boot_now_ns() >= earlier);
+    }
+
+    #[test]
+    fn the_wall_clock_is_the_systems() {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        assert!(wall_now_us().abs_diff(u64::try_from(now.as_micros()).unwrap()) < 10_000_000);
     }
 
     #[test]

@@ -84,7 +84,7 @@ mod tests {
         assert!(read(&place).unwrap().is_none());
 
         let hello = hello();
-        let told = [Told::Browser(b"last word".to_vec()), Told::Empty(Empty { killed: 1 })];
+        let told = [Told::Browser(b"last word".to_vec()), Told::Empty(Empty { killed: 1, proof: None })];
         let encoded: Vec<Vec<u8>> = told.iter().zip(5..).map(|(told, number)| told.encode(number)).collect();
         write(&place, &hello, encoded.iter().map(Vec::as_slice)).unwrap();
 

@@ -58,6 +58,12 @@ impl Shares {
         members.iter().map(of).sum()
     }
 
+    /// Whether the kernel told the share of each; one that ended has none to tell.
+    pub(super) fn is_known_of(&self, members: &[Member]) -> bool {
+        let is_known = |key: &ProcessKey| self.0.get(key).is_some_and(|share| share.share.is_some());
+        members.iter().all(|member| member.resident == 0 || is_known(&member.key))
+    }
+
     /// Forgets the processes that are no longer there. When there are others than before, no share holds.
     fn follow(&mut self, members: &[Member]) {
         let there: HashSet<ProcessKey> = members.iter().map(|member| member.key).collect();
@@ -156,6 +162,16 @@ mod tests {
         assert_eq!(shares.total(&[member(1, 100)]), 0);
         // One that the kernel does not tell of, and one that was never looked at.
         assert_eq!(shares.total(&[member(2, 70), member(3, 7)]), 77);
+    }
+
+    #[test]
+    fn shares_are_known_when_each_process_that_has_memory_told_its_own() {
+        let known = [((1, 1), share(None, 1_000, Some(400))), ((2, 1), share(None, 50, None))];
+        let shares = Shares(known.into());
+        assert!(shares.is_known_of(&[member(1, 1_000), member(2, 0), member(3, 0)]));
+        for other in [member(2, 50), member(3, 7)] {
+            assert!(!shares.is_known_of(&[member(1, 1_000), other]));
+        }
     }
 
     #[test]

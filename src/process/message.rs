@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::{self, Frame};
 use super::identity::{Identity, Nonce};
+use super::proof::Proof;
 
 /// The version of this conversation; a shim of another version is still understood, as unknown kinds are skipped.
 pub(super) const VERSION: u32 = 1;
@@ -72,6 +73,9 @@ pub struct Go {
 /// A second Stop never delays a step that the first has set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
+    /// The browser was just asked over its pipe to close, which is the first step; what asks is not understood here.
+    #[serde(default)]
+    pub asked: bool,
     /// Our end of the browser's command pipe closes.
     pub close_pipe_after_ms: u64,
     /// SIGTERM goes to the browser's process group.
@@ -191,6 +195,12 @@ pub struct Exited {
     pub stopped_by: StopStep,
     /// How many processes had to be killed so far, the root among them if it came to that.
     pub killed: u32,
+    /// Whether the kernel ended it, as there was no memory left for its control group.
+    #[serde(default)]
+    pub out_of_memory: bool,
+    /// How the whole tree ended, when nothing of it is left; shims of an earlier version do not say.
+    #[serde(default)]
+    pub proof: Option<Proof>,
 }
 
 /// Everything the browser started is gone.
@@ -198,6 +208,9 @@ pub struct Exited {
 pub struct Empty {
     /// How many processes had to be killed in all, the root among them if it came to that.
     pub killed: u32,
+    /// How the whole tree ended; shims of an earlier version do not say.
+    #[serde(default)]
+    pub proof: Option<Proof>,
 }
 
 /// How long a shim waits for the end that it told to be acknowledged, before it writes it down: a commit takes a few ms.
@@ -229,7 +242,7 @@ pub enum AwayCause {
 pub enum StopStep {
     /// Nobody stopped it.
     None,
-    /// The command pipe was closed.
+    /// It was asked over its command pipe to close, or that was closed.
     PipeClosed,
     /// SIGTERM was sent.
     Terminated,
@@ -335,6 +348,7 @@ fn parse<T: DeserializeOwned>(frame: &Frame) -> Result<T, Malformed> {
 mod tests {
     use super::*;
     use crate::process::frame::Decoder;
+    use crate::process::proof::{StepTaken, Used};
 
     fn frame_of(bytes: &[u8]) -> Frame {
         let mut decoder = Decoder::default();
@@ -355,7 +369,7 @@ mod tests {
             away_max_ms: 1,
             grace_ms: 2,
         };
-        let stop = Stop { close_pipe_after_ms: 1, term_after_ms: 2, kill_after_ms: 3 };
+        let stop = Stop { asked: true, close_pipe_after_ms: 1, term_after_ms: 2, kill_after_ms: 3 };
         for order in [Order::Go(go), Order::Browser(b"{}".to_vec()), Order::Ack(7), Order::Stop(stop), Order::Disarm] {
             assert_eq!(Order::decode(frame_of(&order.encode())).unwrap(), Some(order));
         }
@@ -370,19 +384,45 @@ mod tests {
             empty: false,
             stopped_by: StopStep::Killed,
             killed: 3,
+            out_of_memory: true,
+            proof: None,
         };
+        let steps = vec![StepTaken { step: StopStep::PipeClosed, at_us: 8, processes_left: 7 }];
+        let used = Used { cpu_time_us: 1, largest_process_bytes: 2, memory_peak_bytes: Some(3) };
+        let proof = Some(Proof { stopped_by: StopStep::PipeClosed, steps, emptied_at_us: 9, used });
         let refused = Refused { stage: "exec".into(), errno: 2, errno_name: "ENOENT".into(), message: "no".into() };
         let started = Started { pid: 1, start_ticks: 2 };
         for told in [
             Told::Started(started),
             Told::Refused(refused),
             Told::Browser(vec![1, 2]),
+            Told::Exited(Exited { proof: proof.clone(), ..exited.clone() }),
             Told::Exited(exited),
-            Told::Empty(Empty { killed: 4 }),
+            Told::Empty(Empty { killed: 4, proof }),
         ] {
             match FromShim::decode(frame_of(&told.encode(9))).unwrap() {
                 Some(FromShim::Numbered(numbered)) => {
                     assert_eq!(numbered, Numbered { number: 9, told });
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_version_says_is_understood() {
+        let stop = br#"{"close_pipe_after_ms":1,"term_after_ms":2,"kill_after_ms":3}"#;
+        let read = Stop { asked: false, close_pipe_after_ms: 1, term_after_ms: 2, kill_after_ms: 3 };
+        assert_eq!(Order::decode(frame_of(&frame::encode(STOP, 0, stop))).unwrap(), Some(Order::Stop(read)));
+        let exited =
+            br#"{"status":{"code":0},"cause":null,"output_tail":"","empty":true,"stopped_by":"none","killed":0}"#;
+        for (kind, body) in [(EXITED, exited.as_slice()), (EMPTY, br#"{"killed":2}"#)] {
+            match FromShim::decode(frame_of(&frame::encode(kind, 1, body))).unwrap() {
+                Some(FromShim::Numbered(Numbered { told: Told::Exited(exited), .. })) => {
+                    assert_eq!((exited.out_of_memory, exited.proof), (false, None));
+                }
+                Some(FromShim::Numbered(Numbered { told: Told::Empty(empty), .. })) => {
+                    assert_eq!(empty, Empty { killed: 2, proof: None });
                 }
                 other => panic!("{other:?}"),
             }

@@ -27,6 +27,7 @@ mod machine;
 mod memory;
 mod message;
 mod place;
+mod proof;
 mod raw;
 mod relay;
 mod shim;
@@ -45,6 +46,7 @@ pub use message::{
     StopStep, Told,
 };
 pub use place::{Place, PlaceError, RunDirs};
+pub use proof::{Proof, StepTaken, Used};
 pub use relay::{RelayError, Shim};
 pub use sweep::sweep;
 pub use tree::{ProcessListError, TreeReading, TreeRoot, Trees};

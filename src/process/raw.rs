@@ -90,6 +90,30 @@ pub(super) fn peek_ended() -> io::Result<Option<Pid>> {
     Ok(Pid::from_raw(unsafe { found.si_pid() }))
 }
 
+/// What the kernel counted of all descendants that were waited for, by us or by one another.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ChildrenUsage {
+    pub(super) cpu_time_us: u64,
+    /// Of the one that had the most resident.
+    pub(super) largest_resident_kib: u64,
+}
+
+/// What children took that were waited for.
+pub(super) fn children_usage() -> ChildrenUsage {
+    // SAFETY: all zeroes is a valid value; the kernel fills it in.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the structure outlives the call, which cannot fail with these arguments.
+    unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
+    let us = |time: libc::timeval| {
+        let (seconds, micros) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_usec));
+        seconds.unwrap_or_default().saturating_mul(1_000_000).saturating_add(micros.unwrap_or_default())
+    };
+    ChildrenUsage {
+        cpu_time_us: us(usage.ru_utime).saturating_add(us(usage.ru_stime)),
+        largest_resident_kib: u64::try_from(usage.ru_maxrss).unwrap_or_default(),
+    }
+}
+
 pub(super) fn set_disposition(signal: i32, disposition: libc::sighandler_t) {
     // SAFETY: default and ignore run no code of ours. Signals that may not be changed are refused, which is fine.
     unsafe { libc::signal(signal, disposition) };

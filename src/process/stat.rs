@@ -10,6 +10,8 @@ use rustix::fs::{Mode, OFlags};
 pub(super) struct Stat {
     /// Its name, as the system has it: at most 15 bytes.
     pub(super) name: String,
+    /// The kernel's letter for what it does (field 3).
+    state: char,
     /// The process id of its parent (field 4).
     pub(super) parent: u32,
     /// When it started, in clock ticks since boot (field 22).
@@ -17,6 +19,11 @@ pub(super) struct Stat {
 }
 
 impl Stat {
+    /// Whether it has ended, and only waits to be counted.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+
     /// Of the process with this pid now.
     pub(super) fn of(pid: u32) -> io::Result<Self> {
         let path = format!("/proc/{pid}/stat");
@@ -41,12 +48,12 @@ impl Stat {
 fn parse(stat: &str) -> Option<Stat> {
     let (before, after) = stat.rsplit_once(')')?;
     let (_, name) = before.split_once('(')?;
-    // Field 3 is the first word.
     let mut fields = after.split_ascii_whitespace();
-    let parent = fields.nth(1)?.parse().ok()?;
+    let state = fields.next()?.chars().next()?;
+    let parent = fields.next()?.parse().ok()?;
     // Field 5 is the next one.
     let start_ticks = fields.nth(17)?.parse().ok()?;
-    Some(Stat { name: name.to_owned(), parent, start_ticks })
+    Some(Stat { name: name.to_owned(), state, parent, start_ticks })
 }
 
 #[cfg(test)]
@@ -56,8 +63,9 @@ mod tests {
     #[test]
     fn a_name_full_of_parentheses_does_not_shift_the_fields() {
         let line = "7 (a) b (c)) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 9 9";
-        let read = Stat { name: "a) b (c)".to_owned(), parent: 1, start_ticks: 4242 };
+        let read = Stat { name: "a) b (c)".to_owned(), state: 'S', parent: 1, start_ticks: 4242 };
         assert_eq!(parse(line), Some(read));
+        assert!(parse(&line.replace("S 1", "Z 1")).unwrap().is_over() && !parse(line).unwrap().is_over());
         assert_eq!(parse("7 (a) S 1 2"), None);
     }
 
@@ -67,6 +75,8 @@ mod tests {
         assert_eq!(mine.parent, std::os::unix::process::parent_id());
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = rustix::fs::open("/proc/self", flags, Mode::empty()).unwrap();
-        assert_eq!(Stat::within(&dir).unwrap(), mine);
+        let within = Stat::within(&dir).unwrap();
+        // What it does may have changed in between.
+        assert_eq!((within.name, within.start_ticks), (mine.name, mine.start_ticks));
     }
 }

@@ -105,6 +105,23 @@ mod tests {
     const KEPT: &str = "0190c1a2-3b4c-7d5e-8f60-718293a4b5c7";
 
     #[test]
+    fn what_fails_is_tried_again_a_few_times() {
+        let busy = || Err(io::Error::from(io::ErrorKind::DirectoryNotEmpty));
+        let mut tries = 0;
+        let third = insist(|| {
+            tries += 1;
+            if tries < 3 { busy() } else { Ok(()) }
+        });
+        assert!(third.is_ok() && tries == 3);
+        let mut tries = 0;
+        let never = insist(|| {
+            tries += 1;
+            busy()
+        });
+        assert_eq!((never.unwrap_err().kind(), tries), (io::ErrorKind::DirectoryNotEmpty, RETRY_PAUSES_MS.len()));
+    }
+
+    #[test]
     fn the_sweep_takes_what_is_over_and_leaves_what_is_kept() {
         let base = tempfile::tempdir().unwrap();
         let dirs = RunDirs::prepare_under(base.path(), &base.path().join("state"), "0badcafe").unwrap();

@@ -37,6 +37,10 @@ pub struct TreeReading {
     pub cpu_percent: Option<f64>,
     /// Of the whole tree, in bytes, what its processes share counted once where the system tells.
     pub memory_bytes: u64,
+    /// Of the whole tree, in bytes, what is shared counted in each process.
+    pub resident_bytes: u64,
+    /// Whether the system told of every process what it shares, so that `memory_bytes` is exact.
+    pub is_share_known: bool,
     /// How many processes it has.
     pub process_count: u32,
 }
@@ -106,6 +110,8 @@ impl Trees {
             status,
             cpu_percent: known.cpu.read(times),
             memory_bytes: known.shares.total(&members),
+            resident_bytes: members.iter().map(|member| member.resident).sum(),
+            is_share_known: known.shares.is_known_of(&members),
             process_count: u32::try_from(members.len()).unwrap_or(u32::MAX),
         };
         self.known.insert(root, known);
@@ -217,6 +223,7 @@ mod tests {
         assert_eq!((reading.pid, reading.cpu_percent), (leaf.0.id(), None));
         // Other tests have children of this process too, but none of them is this process.
         assert!(reading.process_count >= 1 && reading.memory_bytes > 0, "{reading:?}");
+        assert!(reading.is_share_known && reading.resident_bytes > reading.memory_bytes, "{reading:?}");
         let all: Vec<u32> = trees.system.processes().keys().map(|pid| pid.as_u32()).collect();
         assert!(all.contains(&std::process::id()) && (reading.process_count as usize) < all.len());
     }

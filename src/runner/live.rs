@@ -14,6 +14,7 @@ use super::{
     Cancellation, PageReport, ProcessReading, Reported, Sample,
     admission::{Line, QueuePlace},
     host::boot_now,
+    peaks::Peaks,
     sampler::FRESH_MAX,
     samples::Place,
 };
@@ -52,6 +53,8 @@ pub(super) struct Live {
     place: OnceLock<QueuePlace>,
     /// What all its processes live below.
     shim: OnceLock<Identity>,
+    /// The highest of all readings of its processes.
+    pub(super) peaks: Peaks,
     /// When the latest look at its processes began, in nanoseconds since boot; 0 for never.
     looked_at_ns: AtomicU64,
 }
@@ -162,6 +165,7 @@ impl LiveJobs {
             bell: self.bell.clone(),
             place: OnceLock::new(),
             shim: OnceLock::new(),
+            peaks: Peaks::default(),
             looked_at_ns: AtomicU64::default(),
         });
         self.lock().insert(live.log.id(), Arc::clone(&live));

@@ -25,6 +25,7 @@ mod launch;
 mod live;
 mod meters;
 mod order;
+mod peaks;
 mod reconcile;
 mod recorder;
 mod retention;

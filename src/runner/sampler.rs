@@ -172,6 +172,9 @@ async fn look(jobs: &LiveJobs, trees: Option<Trees>, at: Now) -> Option<Trees> {
         }
     };
     for ((live, _), reading) in looked.iter().zip(readings) {
+        if let Some(tree) = &reading {
+            live.peaks.take_in(tree);
+        }
         live.resample(|sample| sample.process = reading.map(|tree| ProcessReading { tree, at }));
     }
     Some(trees)
@@ -209,7 +212,16 @@ mod tests {
 
     fn reading(at: Now) -> ProcessReading {
         let name = String::new();
-        let tree = TreeReading { pid: 7, name, status: "idle", cpu_percent: None, memory_bytes: 0, process_count: 1 };
+        let tree = TreeReading {
+            pid: 7,
+            name,
+            status: "idle",
+            cpu_percent: None,
+            memory_bytes: 3 << 20,
+            resident_bytes: 4 << 20,
+            is_share_known: true,
+            process_count: 1,
+        };
         ProcessReading { tree, at }
     }
 
@@ -224,7 +236,13 @@ mod tests {
         assert_eq!(live.tree(), Some(TreeRoot { shim, pid: 7, start_ticks: 70 }));
         live.resample(|sample| sample.process = Some(reading(now())));
         assert!(live.sample().process.is_some());
-        kept.becomes(Fact::Exited { status: ExitStatus::Code(0), output_tail: String::new(), tree: None }).await;
+        kept.becomes(Fact::Exited {
+            status: ExitStatus::Code(0),
+            output_tail: String::new(),
+            out_of_memory: false,
+            tree: None,
+        })
+        .await;
         assert_eq!((live.tree(), live.sample().process), (None, None));
     }
 

@@ -56,7 +56,10 @@ async fn cancel_while_running_is_stopping_and_then_cancelled() {
     assert_eq!((stopping.status(), stopping.done, stopping.finished_at), (Status::Stopping, false, None));
     let job = ended(&mut client, &task.task_id).await;
     assert_eq!((job.status(), job.reason(), job.exit_code), (Status::Cancelled, Reason::CancelRequested, Some(0)));
-    assert_eq!((job.tree_end.unwrap().step(), job.tree_end.unwrap().killed_count), (Step::Terminated, 0));
+    assert_eq!(
+        (job.tree_end.as_ref().unwrap().step(), job.tree_end.as_ref().unwrap().killed_count),
+        (Step::Terminated, 0)
+    );
     assert!(!is_alive(task.process_id));
 }
 
@@ -69,7 +72,7 @@ async fn a_browser_that_ignores_sigterm_is_killed_after_its_grace() {
     let job = ended(&mut client, &task.task_id).await;
     assert!(!is_alive(task.process_id));
     assert_eq!((job.status(), job.exit_signal), (Status::Cancelled, Some(9)));
-    assert_eq!((job.tree_end.unwrap().step(), job.tree_end.unwrap().killed_count), (Step::Killed, 1));
+    assert_eq!((job.tree_end.as_ref().unwrap().step(), job.tree_end.as_ref().unwrap().killed_count), (Step::Killed, 1));
 }
 
 #[tokio::test]
@@ -87,7 +90,10 @@ async fn cancelled_is_said_only_when_a_child_that_hid_is_gone_too() {
         // At this very moment, without a wait.
         assert!(!is_alive(child) && !is_alive(task.process_id), "something of the tree is left");
         assert_eq!(job.status(), Status::Cancelled);
-        assert_eq!((job.tree_end.unwrap().step(), job.tree_end.unwrap().killed_count), (Step::Killed, 1));
+        assert_eq!(
+            (job.tree_end.as_ref().unwrap().step(), job.tree_end.as_ref().unwrap().killed_count),
+            (Step::Killed, 1)
+        );
     }
 }
 
@@ -100,7 +106,7 @@ async fn a_stopped_browser_is_killed() {
     client.cancel_job(with_grace(&task.task_id, Duration::from_millis(300))).await.unwrap();
     let job = ended(&mut client, &task.task_id).await;
     assert!(!is_alive(task.process_id));
-    assert_eq!((job.status(), job.tree_end.unwrap().step()), (Status::Cancelled, Step::Killed));
+    assert_eq!((job.status(), job.tree_end.as_ref().unwrap().step()), (Status::Cancelled, Step::Killed));
 }
 
 #[tokio::test]

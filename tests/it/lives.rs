@@ -69,7 +69,8 @@ fn facts() -> Vec<Fact> {
         Fact::Exited {
             status: ExitStatus::Code(0),
             output_tail: String::new(),
-            tree: Some(TreeEnd { step: StopStep::Closed, killed: 0 }),
+            out_of_memory: false,
+            tree: Some(TreeEnd { step: StopStep::Closed, killed: 0, steps: Vec::new(), at: None, resources: None }),
         },
     ]
 }

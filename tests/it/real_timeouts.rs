@@ -46,7 +46,7 @@ async fn a_browser_that_does_not_answer_in_time_is_killed() {
     processes::signal(begun.process_id, Signal::STOP);
     let job = real.finish(&begun.task_id).await;
     assert_ended(&job, Status::TimedOut, Reason::LaunchTimeout);
-    assert_eq!(job.tree_end.unwrap().step(), Step::Killed);
+    assert_eq!(job.tree_end.as_ref().unwrap().step(), Step::Killed);
 }
 
 #[tokio::test]

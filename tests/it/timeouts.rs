@@ -76,7 +76,7 @@ async fn a_task_that_runs_too_long_is_stopped_and_then_timed_out() {
     );
     let job = jobs.last().unwrap();
     assert!(!is_alive(task.process_id));
-    assert_eq!((job.cancel_requested, job.tree_end.unwrap().step()), (false, Step::Terminated));
+    assert_eq!((job.cancel_requested, job.tree_end.as_ref().unwrap().step()), (false, Step::Terminated));
     assert!(job.message.contains("run timeout"), "{}", job.message);
 }
 
@@ -149,7 +149,7 @@ async fn a_browser_that_never_answers_is_timed_out() {
     let job = ended(&mut client, &task.task_id).await;
     assert_eq!((job.status(), job.reason()), (Status::TimedOut, Reason::LaunchTimeout));
     // It left by itself when its pipe was closed.
-    assert_eq!((job.exit_code, job.tree_end.unwrap().step()), (Some(0), Step::Closed));
+    assert_eq!((job.exit_code, job.tree_end.as_ref().unwrap().step()), (Some(0), Step::Closed));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 // The path of the last argument names the behaviour; without one, or with an unknown one, it exits with 64.
 //   /exit/N  /signal/N  /sleep  /ignore-term  /stop-self  /flood  /stderr?text=T  /stderr-url
 //   /life?file=F&ms=N&code=C  /double-fork?file=F  /dump?file=F  /late-write?file=F  /burn  /share?mb=M&n=N
+//   /spend?ms=N&mb=M  /storm?file=F&n=N
 //   with descriptors 3 and 4 open: /pipe-echo  /pipe-flood?n=N&size=S  /pipe-last-word?text=T  /pipe-ignore
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -12,7 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -153,6 +156,52 @@ static void share(long mb, long children) {
   sleep_on();
 }
 
+// A grandchild in a session of its own, whose parent is gone, fills so many MiB and uses up so many ms of processor
+// time; with its end this one leaves, having done nothing.
+static void spend(long ms, long mb) {
+  static char *volatile memory;
+  int done[2];
+  char byte;
+  if (pipe(done) != 0) _exit(67);
+  if (fork() == 0) {
+    setsid();
+    if (fork() != 0) _exit(0);
+    memory = malloc((size_t)mb << 20);
+    if (memory == NULL) _exit(67);
+    memset(memory, 's', (size_t)mb << 20);
+    struct timespec used;
+    do clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    while (used.tv_sec * 1000 + used.tv_nsec / 1000000 < ms);
+    _exit(0);
+  }
+  close(done[1]);
+  while (read(done[0], &byte, 1) > 0) {
+  }
+  _exit(0);
+}
+
+// Chains of processes that ignore SIGTERM: each forks the next one into a session of its own and leaves, until there
+// were so many in all; then the last of each chain stays. The file gets a line when it has begun in earnest.
+static void storm(const char *file, long most) {
+  long *made = mmap(NULL, sizeof *made, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (made == MAP_FAILED) _exit(67);
+  signal(SIGTERM, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);
+  int fd = create(file);
+  for (int chain = 0; chain < 8; chain++) {
+    if (fork() != 0) continue;
+    for (;;) {
+      long number = __sync_add_and_fetch(made, 1);
+      if (number == 200) write_all(fd, "storm\n", 6);
+      if (number >= most)
+        for (;;) pause();
+      setsid();
+      if (fork() != 0) _exit(0);
+    }
+  }
+  for (;;) pause();
+}
+
 static void echo(void) {
   static char buffer[1 << 16];
   ssize_t length;
@@ -215,6 +264,14 @@ int main(int argc, char **argv) {
   if (IS("/share")) {
     long mb = atol(query(url, "mb"));
     share(mb, atol(query(url, "n")));
+  }
+  if (IS("/spend")) {
+    long ms = atol(query(url, "ms"));
+    spend(ms, atol(query(url, "mb")));
+  }
+  if (IS("/storm")) {
+    long most = atol(query(url, "n"));
+    storm(query(url, "file"), most);
   }
   if (IS("/dump")) dump(query(url, "file"), argv);
   if (IS("/late-write")) {

@@ -4,19 +4,30 @@ use super::{Applied, Refusal, Step};
 use crate::job::{Exit, ExitStatus, Phase, TreeEnd};
 
 impl Step<'_> {
-    pub(super) fn exited(&self, status: ExitStatus, output_tail: &str, tree: Option<TreeEnd>) -> Applied {
+    pub(super) fn exited(
+        &self,
+        status: ExitStatus,
+        output_tail: &str,
+        out_of_memory: bool,
+        tree: Option<&TreeEnd>,
+    ) -> Applied {
         let exit = Exit { status, at: self.wall() };
         match self.phase {
             Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
             Phase::Running | Phase::Stopping | Phase::Over if self.job.exit.is_some() => Applied::Unchanged,
             Phase::Running => self.change(|job| {
-                self.decide(job, Some(self.job.exit_verdict(&exit, output_tail)));
+                let verdict = if out_of_memory {
+                    self.job.out_of_memory_verdict()
+                } else {
+                    self.job.exit_verdict(&exit, output_tail)
+                };
+                self.decide(job, Some(verdict));
                 job.exit = Some(exit);
-                job.tree_end = tree;
+                job.tree_end = tree.cloned();
             }),
             Phase::Stopping => self.change(|job| {
                 job.exit = Some(exit);
-                job.tree_end = tree;
+                job.tree_end = tree.cloned();
                 if tree.is_some() {
                     self.end_stopped(job);
                 }
@@ -26,23 +37,23 @@ impl Step<'_> {
             // The tree may have been proven empty before its exit was learnt; that proof stays.
             Phase::Over => self.change(|job| {
                 job.exit = Some(exit);
-                job.tree_end = job.tree_end.or(tree);
+                job.tree_end = job.tree_end.take().or_else(|| tree.cloned());
             }),
         }
     }
 
-    pub(super) fn tree_emptied(&self, tree: TreeEnd) -> Applied {
+    pub(super) fn tree_emptied(&self, tree: &TreeEnd) -> Applied {
         match self.phase {
             Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
             Phase::Running | Phase::Stopping | Phase::Over if self.job.tree_end.is_some() => Applied::Unchanged,
             // Its exit comes first, on the same ordered channel.
             Phase::Running => Applied::Refused(Refusal::NotLaunched),
             Phase::Stopping => self.change(|job| {
-                job.tree_end = Some(tree);
+                job.tree_end = Some(tree.clone());
                 self.end_stopped(job);
             }),
             Phase::Over if self.job.tree_lost => Applied::Unchanged,
-            Phase::Over => self.change(|job| job.tree_end = Some(tree)),
+            Phase::Over => self.change(|job| job.tree_end = Some(tree.clone())),
         }
     }
 }

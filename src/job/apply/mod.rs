@@ -117,8 +117,10 @@ impl Job {
             Fact::PageCrashed { status, out_of_memory } => step.page_crashed(status, *out_of_memory),
             Fact::Reported { status, message, result } => step.reported(*status, message, result.as_deref()),
             Fact::RuleMatched { rule, success } => step.rule_matched(rule, *success),
-            Fact::Exited { status, output_tail, tree } => step.exited(*status, output_tail, *tree),
-            Fact::TreeEmptied(tree) => step.tree_emptied(*tree),
+            Fact::Exited { status, output_tail, out_of_memory, tree } => {
+                step.exited(*status, output_tail, *out_of_memory, tree.as_ref())
+            }
+            Fact::TreeEmptied(tree) => step.tree_emptied(tree),
             Fact::FileKept { name, kind, size_bytes } => step.file_kept(name, *kind, *size_bytes),
             Fact::CancelAsked { launched } => step.cancel_asked(*launched),
             Fact::DeadlinePassed { timeout, launched } => step.deadline_passed(*timeout, *launched),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{
     sample::{
-        answered, at, committed, crashed, created, event, exited, in_status, launched, navigation_failed, reported,
-        rule, spec,
+        answered, at, committed, crashed, created, event, exited, in_status, killed_by_the_kernel, launched,
+        navigation_failed, reported, rule, spec,
     },
     table::said,
 };
@@ -38,6 +38,7 @@ fn exits_with_page_facts() -> Vec<Row> {
         (exited(Code(3), None),   ["Failed ProcessFailed",     "Failed ProcessFailed",     "Failed ProcessFailed"]),
         (exited(Code(21), None),  ["Failed ProcessFailed",     "Failed ProcessFailed",     "Failed ProcessFailed"]),
         (exited(Signal(9), None), ["Failed ProcessFailed",     "Failed ProcessFailed",     "Failed ProcessFailed"]),
+        (killed_by_the_kernel(),  ["Failed OutOfMemory",       "Failed OutOfMemory",       "Failed OutOfMemory"]),
     ]
 }
 
@@ -49,6 +50,7 @@ fn exits_before_the_first_answer() -> Vec<Row> {
         (exited(Code(3), None),   ["Failed ProcessFailed", "Failed ProcessFailed", "Failed ProcessFailed"]),
         (exited(Code(21), None),  ["Failed ProfileInUse",  "Failed ProfileInUse",  "Failed ProfileInUse"]),
         (exited(Signal(9), None), ["Failed ProcessFailed", "Failed ProcessFailed", "Failed ProcessFailed"]),
+        (killed_by_the_kernel(),  ["Failed OutOfMemory",   "Failed OutOfMemory",   "Failed OutOfMemory"]),
     ]
 }
 
@@ -60,6 +62,7 @@ fn exits_without_page_facts() -> Vec<Row> {
         (exited(Code(3), None),   ["Failed ProcessFailed", "Failed ProcessFailed", "Failed ProcessFailed"]),
         (exited(Code(21), None),  ["Failed ProcessFailed", "Failed ProcessFailed", "Failed ProcessFailed"]),
         (exited(Signal(9), None), ["Failed ProcessFailed", "Failed ProcessFailed", "Failed ProcessFailed"]),
+        (killed_by_the_kernel(),  ["Failed OutOfMemory",   "Failed OutOfMemory",   "Failed OutOfMemory"]),
     ]
 }
 
@@ -107,7 +110,7 @@ fn an_http_error_is_a_page_like_any_other_unless_it_was_asked_to_count() {
 #[test]
 fn an_exit_says_what_the_browser_last_printed() {
     let long = format!("{}the last word", "x".repeat(10_000));
-    let fact = Fact::Exited { status: ExitStatus::Code(3), output_tail: long, tree: None };
+    let fact = Fact::Exited { status: ExitStatus::Code(3), output_tail: long, out_of_memory: false, tree: None };
     let failed = super::sample::after(in_status(Status::Running), [fact]);
     assert!(failed.message.starts_with("exit code 3; it last printed: x"), "{}", failed.message);
     assert!(failed.message.ends_with("the last word"), "{}", failed.message);

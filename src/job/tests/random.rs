@@ -1,13 +1,16 @@
 //! Random lives: whatever comes in, in whatever order and at whatever time, the invariants hold.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::sample::{
-    answered, committed, crashed, created, event, exited, file_kept, navigation_failed, reported, rule, spec,
+    answered, committed, crashed, created, event, exited, file_kept, killed_by_the_kernel, navigation_failed, reported,
+    rule, spec,
 };
 use crate::job::{
-    Applied, BootTime, Completion, ExitStatus, Fact, Job, LaunchFailure, LostCause, Now, Process, ReportStatus, Spec,
-    StopStep, Tier, Timeout, TreeEnd, WallTime,
+    Applied, BootTime, Completion, ExitStatus, Fact, Job, LaunchFailure, LostCause, MemoryPeak, Now, PeakSource,
+    Process, ReportStatus, Resources, Spec, StepTaken, StopStep, Tier, Timeout, TreeEnd, WallTime,
 };
 
 fn exit_status() -> impl Strategy<Value = ExitStatus> {
@@ -20,7 +23,17 @@ fn exit_status() -> impl Strategy<Value = ExitStatus> {
 }
 
 fn tree_end() -> impl Strategy<Value = TreeEnd> {
-    (0_u32..3).prop_map(|killed| TreeEnd { step: StopStep::Terminated, killed })
+    (0_u32..3, proptest::option::of(0_u64..9), 0_u64..2_000_000).prop_map(|(killed, at, micros)| {
+        let taken = |step| StepTaken { step, at: WallTime::from_micros(micros), processes_left: killed };
+        let resources = at.map(|_| Resources {
+            cpu_time: Duration::from_micros(micros),
+            memory_peak: Some(MemoryPeak { bytes: micros, source: PeakSource::Sampled }).filter(|_| killed > 1),
+            process_count_peak: Some(killed).filter(|_| killed > 0),
+            largest_process_bytes: micros,
+        });
+        let steps = [StopStep::Closed, StopStep::Terminated].map(taken).to_vec();
+        TreeEnd { step: StopStep::Terminated, killed, steps, at: at.map(WallTime::from_micros), resources }
+    })
 }
 
 fn timeout() -> impl Strategy<Value = Timeout> {
@@ -70,6 +83,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         1 => any::<bool>().prop_map(rule),
         1 => Just(file_kept()),
         3 => (exit_status(), proptest::option::of(tree_end())).prop_map(|(status, tree)| exited(status, tree)),
+        1 => Just(killed_by_the_kernel()),
         2 => tree_end().prop_map(Fact::TreeEmptied),
         1 => any::<bool>().prop_map(|launched| Fact::CancelAsked { launched }),
         1 => (timeout(), any::<bool>()).prop_map(|(timeout, launched)| Fact::DeadlinePassed { timeout, launched }),

@@ -10,7 +10,8 @@ use crate::job::{
     Timeouts, TreeEnd, WallTime,
 };
 
-pub(super) const TREE_END: TreeEnd = TreeEnd { step: StopStep::Closed, killed: 0 };
+pub(super) const TREE_END: TreeEnd =
+    TreeEnd { step: StopStep::Closed, killed: 0, steps: Vec::new(), at: None, resources: None };
 
 /// A moment this many seconds in; its two clocks read differently, so that one cannot stand for the other.
 pub(super) fn at(second: u64) -> Now {
@@ -97,7 +98,16 @@ pub(super) fn file_kept() -> Fact {
 }
 
 pub(super) fn exited(status: ExitStatus, tree: Option<TreeEnd>) -> Fact {
-    Fact::Exited { status, output_tail: String::new(), tree }
+    Fact::Exited { status, output_tail: String::new(), out_of_memory: false, tree }
+}
+
+pub(super) fn killed_by_the_kernel() -> Fact {
+    Fact::Exited {
+        status: ExitStatus::Signal(9),
+        output_tail: String::new(),
+        out_of_memory: true,
+        tree: Some(TREE_END),
+    }
 }
 
 pub(super) fn deadline(timeout: Timeout) -> Fact {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::sample::{
-    TREE_END, answered, at, committed, crashed, event, exited, file_kept, in_status, launched, navigation_failed,
-    reported, rule,
+    TREE_END, answered, at, committed, crashed, event, exited, file_kept, in_status, killed_by_the_kernel, launched,
+    navigation_failed, reported, rule,
 };
 use crate::job::{
     Applied, BootTime, ExitStatus, Fact, Job, LaunchFailure, LostCause, Process, ReportStatus, Status, Timeout,
@@ -56,6 +56,7 @@ pub(super) fn rows() -> Vec<Row> {
         row(exited(Signal(9), None),                    ["!NotLaunched",               "Failed ProcessFailed",          "+"],                            ["+", "+", "+", "+", "="]),
         row(exited(Code(0), Some(TREE_END)),            ["!NotLaunched",               "Failed BrowserTerminated",      "Cancelled CancelRequested"],    ["+", "+", "+", "+", "="]),
         row(exited(Signal(9), Some(TREE_END)),          ["!NotLaunched",               "Failed ProcessFailed",          "Cancelled CancelRequested"],    ["+", "+", "+", "+", "="]),
+        row(killed_by_the_kernel(),                     ["!NotLaunched",               "Failed OutOfMemory",            "Cancelled CancelRequested"],    ["+", "+", "+", "+", "="]),
         row(Fact::TreeEmptied(TREE_END),                ["!NotLaunched",               "!NotLaunched",                  "Cancelled CancelRequested"],    ["+", "+", "=", "=", "="]),
         row(file_kept(),                                ["!NotLaunched",               "+",                             "+"],                            KEPT),
         row(cancel(false),                              ["Cancelled CancelRequested",  "Stopping CancelRequested",      "="],                            NOTHING),

@@ -10,6 +10,7 @@
 //! pipe is drained before the exit is told. It understands nothing of what the browser says.
 
 mod leave;
+mod left;
 mod outbox;
 mod pipes;
 mod reap;
@@ -32,7 +33,7 @@ use super::clock::{NS_PER_S, boot_now_ns};
 use super::frame::Decoder;
 use super::identity::{Identity, Nonce};
 use super::launcher::Request;
-use super::message::{ACKNOWLEDGE_MAX, AwayCause, Go, Hello, Refused, Told, VERSION};
+use super::message::{ACKNOWLEDGE_MAX, AwayCause, Go, Hello, Refused, StopStep, Told, VERSION};
 use super::place::Place;
 use super::{exit_file, raw};
 
@@ -72,7 +73,11 @@ struct Shim {
     away: Option<Away>,
     disarmed: bool,
     cause: Option<AwayCause>,
+    /// The furthest step that was taken before the root ended.
+    stopped_by: StopStep,
     killed: u32,
+    /// More children have ended than were taken in at once.
+    unreaped: bool,
     /// Last, as fields are dropped in order: its end tells the service that all else, locks too, is released.
     connection: Option<Connection>,
 }
@@ -101,7 +106,7 @@ struct Away {
 }
 
 /// What can wake a shim.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
     Signals,
     Connection,
@@ -145,7 +150,9 @@ impl Shim {
             away: None,
             disarmed: false,
             cause: None,
+            stopped_by: StopStep::None,
             killed: 0,
+            unreaped: false,
         })
     }
 
@@ -212,12 +219,17 @@ impl Shim {
                 fds.push(PollFd::from_borrowed_fd(fd, flags));
             }
         }
-        let timeout = self.next_time_ns().map(|at_ns| timespec(at_ns.saturating_sub(boot_now_ns())));
+        let next_ns = if self.unreaped { Some(0) } else { self.next_time_ns() };
+        let timeout = next_ns.map(|at_ns| timespec(at_ns.saturating_sub(boot_now_ns())));
         if poll(&mut fds, timeout.as_ref()).is_err() {
             return Vec::new();
         }
         let woken = sources.into_iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
-        woken.map(|(source, _)| source).collect()
+        let mut woken: Vec<Source> = woken.map(|(source, _)| source).collect();
+        if self.unreaped && !woken.contains(&Source::Signals) {
+            woken.push(Source::Signals);
+        }
+        woken
     }
 
     fn hello(&self) -> Hello {

@@ -30,6 +30,11 @@ impl Commands {
         self.fd.as_ref().filter(|_| !self.queued.is_empty()).map(AsFd::as_fd)
     }
 
+    /// Whether commands can still reach the browser.
+    pub(super) fn is_open(&self) -> bool {
+        self.fd.is_some()
+    }
+
     /// Queues one complete command and writes what can be written.
     pub(super) fn push(&mut self, command: &[u8]) {
         if self.fd.is_none() || command.contains(&0) {

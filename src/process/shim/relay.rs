@@ -1,15 +1,18 @@
 //! The shim's side of its socket: who is attached, what they order, and what is done while nobody is.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
+use rustix::process::Pid;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
-use super::{Away, Connection, Phase, Shim, spawn, timespec};
+use super::{Away, Connection, Phase, Shim, left, spawn, timespec};
 use crate::process::clock::{NS_PER_MS, boot_now_ns};
 use crate::process::frame::Decoder;
 use crate::process::message::{AwayCause, ExitStatus, Exited, Go, Order, Started, Stop, StopStep, Told};
+use crate::process::proof::Proof;
 use crate::process::raw;
 
 /// One read of orders: GO, the longest that most shims are ever given, fits.
@@ -99,6 +102,9 @@ impl Shim {
                 }
             }
             Order::Stop(stop) if self.phase == Phase::Running => {
+                if stop.asked && self.browser.as_ref().is_some_and(|browser| browser.commands.is_open()) {
+                    self.note(StopStep::PipeClosed);
+                }
                 self.ladder.begin(stop, boot_now_ns());
             }
             // Before GO there is nothing to stop, after the root's end all is being stopped.
@@ -116,7 +122,7 @@ impl Shim {
                 self.browser = Some(browser);
                 self.phase = Phase::Running;
                 self.write();
-                rehearse_end();
+                rehearse_end(self.group());
             }
             Err(refused) => {
                 self.outbox.push(&Told::Refused(refused));
@@ -146,13 +152,14 @@ impl Shim {
         if !self.ladder.has_begun() {
             self.cause = Some(away.cause);
         }
-        self.ladder.begin(Stop { close_pipe_after_ms: 0, term_after_ms: 0, kill_after_ms: go.grace_ms }, boot_now_ns());
+        let stop = Stop { asked: false, close_pipe_after_ms: 0, term_after_ms: 0, kill_after_ms: go.grace_ms };
+        self.ladder.begin(stop, boot_now_ns());
     }
 }
 
 /// Walks once through what tells of an end, so that its code and heap are in this process's memory when the end comes:
 /// a forked process meets each page anew, which would make the end of an otherwise idle job known later.
-fn rehearse_end() {
+fn rehearse_end(cgroup: Option<&Path>) {
     let exited = Exited {
         status: ExitStatus::Code(0),
         cause: None,
@@ -160,7 +167,10 @@ fn rehearse_end() {
         empty: true,
         stopped_by: StopStep::None,
         killed: 0,
+        out_of_memory: false,
+        proof: Some(Proof::now(StopStep::None, Vec::new(), cgroup)),
     };
+    let _ = left::is_more_than(Pid::INIT);
     std::hint::black_box(Told::Exited(exited).encode(0));
     let _ = raw::peek_ended();
 }

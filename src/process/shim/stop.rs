@@ -1,27 +1,22 @@
-//! The stop ladder: which step is due when, and how each is taken; and the search for what is left of a browser.
+//! The stop ladder: which step is due when, and which were taken.
 
-use std::fs;
-use std::path::Path;
-
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-
-use crate::process::clock::NS_PER_MS;
-use crate::process::identity::pid_of;
+use crate::process::clock::{NS_PER_MS, wall_now_us};
 use crate::process::message::{Stop, StopStep};
-use crate::process::{cgroup, place};
+use crate::process::proof::StepTaken;
 
-/// The three steps and their times (CLOCK_BOOTTIME); a step that was taken has none any more.
+/// The three steps and their times (CLOCK_BOOTTIME); a step that came due has none any more.
 #[derive(Debug)]
 pub(super) struct Ladder {
     due_at_ns: [Option<u64>; 3],
-    furthest: StopStep,
+    /// Each step once, when it was first taken.
+    taken: Vec<StepTaken>,
 }
 
 const STEPS: [StopStep; 3] = [StopStep::PipeClosed, StopStep::Terminated, StopStep::Killed];
 
 impl Ladder {
     pub(super) fn new() -> Ladder {
-        Ladder { due_at_ns: [None; 3], furthest: StopStep::None }
+        Ladder { due_at_ns: [None; 3], taken: Vec::new() }
     }
 
     /// Sets the steps. One that was set before is only ever brought forward.
@@ -34,7 +29,7 @@ impl Ladder {
     }
 
     pub(super) fn has_begun(&self) -> bool {
-        self.furthest != StopStep::None || self.next_ns().is_some()
+        !self.taken.is_empty() || self.next_ns().is_some()
     }
 
     pub(super) fn next_ns(&self) -> Option<u64> {
@@ -45,7 +40,6 @@ impl Ladder {
     pub(super) fn take_due(&mut self, now_ns: u64) -> Option<StopStep> {
         for (due_at_ns, step) in self.due_at_ns.iter_mut().zip(STEPS) {
             if due_at_ns.take_if(|at_ns| *at_ns <= now_ns).is_some() {
-                self.furthest = self.furthest.max(step);
                 return Some(step);
             }
         }
@@ -57,53 +51,32 @@ impl Ladder {
         self.due_at_ns = [None; 3];
     }
 
+    /// Remembers that a step is taken, with what is alive just before it; only the first time counts.
+    pub(super) fn note(&mut self, step: StopStep, processes_left: impl FnOnce() -> u32) {
+        if !self.has_taken(step) {
+            let at_us = wall_now_us();
+            self.taken.push(StepTaken { step, at_us, processes_left: processes_left() });
+        }
+    }
+
+    pub(super) fn has_taken(&self, step: StopStep) -> bool {
+        self.taken.iter().any(|taken| taken.step == step)
+    }
+
+    pub(super) fn taken(&self) -> &[StepTaken] {
+        &self.taken
+    }
+
     pub(super) fn furthest(&self) -> StopStep {
-        self.furthest
+        self.taken.iter().map(|taken| taken.step).max().unwrap_or(StopStep::None)
     }
-}
-
-/// Sends to the group of a root that is our own unreaped child, whose number nobody else can have.
-pub(super) fn signal_group(root: Pid, signal: Signal) {
-    let _ = kill_process_group(root, signal);
-}
-
-/// Sends SIGKILL to all we can see of the tree below us, the root included while it lives.
-pub(super) fn kill_tree(cgroup: Option<&Path>) {
-    if let Some(cgroup) = cgroup {
-        let _ = cgroup::kill(cgroup);
-    }
-    // Only direct children: they stay ours, numbers and all, until we reap them. Theirs become ours when they die.
-    for child in children() {
-        let _ = kill_process(child, Signal::KILL);
-    }
-}
-
-/// Our children, orphans that we adopted included.
-fn children() -> Vec<Pid> {
-    let own = std::process::id();
-    match fs::read_to_string(format!("/proc/self/task/{own}/children")) {
-        Ok(list) => list.split_ascii_whitespace().filter_map(|word| pid_of(word.parse().ok()?)).collect(),
-        // Not in every kernel.
-        Err(_) => children_by_scan(own),
-    }
-}
-
-fn children_by_scan(parent: u32) -> Vec<Pid> {
-    let is_child = |pid: &str| {
-        let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let stat = String::from_utf8_lossy(&stat);
-        let parent_field = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(1));
-        parent_field.and_then(|word| word.parse::<u32>().ok()) == Some(parent)
-    };
-    let names = place::names_in(Path::new("/proc")).unwrap_or_default();
-    names.iter().filter(|name| is_child(name)).filter_map(|name| pid_of(name.parse().ok()?)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LATER: Stop = Stop { close_pipe_after_ms: 1, term_after_ms: 2, kill_after_ms: 3 };
+    const LATER: Stop = Stop { asked: false, close_pipe_after_ms: 1, term_after_ms: 2, kill_after_ms: 3 };
 
     #[test]
     fn steps_come_due_in_order_each_once() {
@@ -115,33 +88,29 @@ mod tests {
         assert_eq!(ladder.take_due(2 * NS_PER_MS), Some(StopStep::PipeClosed));
         assert_eq!(ladder.take_due(2 * NS_PER_MS), Some(StopStep::Terminated));
         assert_eq!(ladder.take_due(2 * NS_PER_MS), None);
-        assert_eq!(ladder.furthest(), StopStep::Terminated);
         assert_eq!(ladder.take_due(3 * NS_PER_MS), Some(StopStep::Killed));
         assert_eq!(ladder.next_ns(), None);
-        assert!(ladder.has_begun());
+    }
+
+    #[test]
+    fn a_step_is_noted_when_it_is_first_taken() {
+        let mut ladder = Ladder::new();
+        assert_eq!(ladder.furthest(), StopStep::None);
+        ladder.note(StopStep::PipeClosed, || 9);
+        ladder.note(StopStep::Killed, || 7);
+        ladder.note(StopStep::PipeClosed, || panic!("what is known is not counted again"));
+        let noted: Vec<_> = ladder.taken().iter().map(|taken| (taken.step, taken.processes_left)).collect();
+        assert_eq!(noted, [(StopStep::PipeClosed, 9), (StopStep::Killed, 7)]);
+        assert!(ladder.furthest() == StopStep::Killed && ladder.has_begun());
+        assert!(ladder.taken()[0].at_us > 1_500_000_000_000_000, "microseconds since 1970");
     }
 
     #[test]
     fn a_second_stop_brings_steps_forward_and_never_back() {
         let mut ladder = Ladder::new();
         ladder.begin(LATER, 0);
-        ladder.begin(Stop { close_pipe_after_ms: 9, term_after_ms: 9, kill_after_ms: 0 }, 0);
+        ladder.begin(Stop { asked: false, close_pipe_after_ms: 9, term_after_ms: 9, kill_after_ms: 0 }, 0);
         assert_eq!(ladder.take_due(0), Some(StopStep::Killed));
         assert_eq!(ladder.next_ns(), Some(NS_PER_MS));
-    }
-
-    #[test]
-    fn both_ways_to_find_children_find_the_same() {
-        let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
-        let pid = pid_of(child.id()).unwrap();
-        // Each thread has its own list; the scan sees those of the whole process.
-        assert!(children_by_scan(std::process::id()).contains(&pid));
-        let list = |thread: String| {
-            let text = fs::read_to_string(format!("/proc/self/task/{thread}/children")).unwrap_or_default();
-            text.split_ascii_whitespace().any(|word| word == child.id().to_string())
-        };
-        assert!(place::names_in(Path::new("/proc/self/task")).unwrap().into_iter().any(list));
-        drop(child.stdin.take());
-        child.wait().unwrap();
     }
 }

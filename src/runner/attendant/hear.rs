@@ -2,9 +2,12 @@
 
 use std::time::Instant;
 
-use super::Attendant;
+use super::{
+    Attendant,
+    proof::{stop_step, tree_end},
+};
 use crate::{
-    job::{ExitStatus, Fact, LaunchFailure, LostCause, Process, StopStep, Timeout, TreeEnd},
+    job::{ExitStatus, Fact, LaunchFailure, LostCause, Process, Timeout},
     process::{self, AwayCause, Exited, Numbered, Told, exit_file},
     runner::{host::boot_now, meters},
 };
@@ -43,7 +46,7 @@ impl Attendant {
                 true
             }
             Told::Empty(empty) => {
-                let tree = tree_end(self.exit_step, empty.killed);
+                let tree = tree_end(self.exit_step, empty.killed, empty.proof, &self.attended.live.peaks);
                 self.record_numbered(number, 0, Fact::TreeEmptied(tree)).await;
                 true
             }
@@ -71,13 +74,14 @@ impl Attendant {
             process::ExitStatus::Signal(signal) => ExitStatus::Signal(signal),
         };
         self.exit_step = stop_step(exited.stopped_by);
-        let tree = exited.empty.then(|| tree_end(self.exit_step, exited.killed));
+        let peaks = &self.attended.live.peaks;
+        let tree = exited.empty.then(|| tree_end(self.exit_step, exited.killed, exited.proof, peaks));
         let mut output_tail = exited.output_tail;
         if !output_tail.is_empty() {
             // A browser may print the URL that it was told, and that may hold the token.
             output_tail = output_tail.replace(&self.host.key.callback_token(self.id()), "[token]");
         }
-        let fact = Fact::Exited { status, output_tail, tree };
+        let fact = Fact::Exited { status, output_tail, out_of_memory: exited.out_of_memory, tree };
         self.record_numbered(number, 0, fact).await;
     }
 
@@ -96,19 +100,5 @@ impl Attendant {
         if !self.job().is_settled() && !self.host.leaving.is_cancelled() {
             self.record(Fact::Lost(LostCause::ShimDied)).await;
         }
-    }
-}
-
-/// What the root left behind may have to be killed although it left by itself.
-fn tree_end(exit_step: StopStep, killed: u32) -> TreeEnd {
-    TreeEnd { step: if killed > 0 { StopStep::Killed } else { exit_step }, killed }
-}
-
-fn stop_step(step: process::StopStep) -> StopStep {
-    match step {
-        process::StopStep::None => StopStep::ByItself,
-        process::StopStep::PipeClosed => StopStep::Closed,
-        process::StopStep::Terminated => StopStep::Terminated,
-        process::StopStep::Killed => StopStep::Killed,
     }
 }

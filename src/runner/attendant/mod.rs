@@ -2,6 +2,7 @@
 
 mod answer;
 mod hear;
+mod proof;
 mod stop;
 
 use std::{

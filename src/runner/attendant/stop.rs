@@ -44,12 +44,14 @@ impl Attendant {
         self.stop_sent = Some(self.grace);
         let job = self.job();
         let managed = job.spec.tier == Tier::Managed;
-        if managed && let Some(session) = self.session.as_mut() {
-            let close = session.close_browser();
+        let asking = self.session.as_mut().filter(|_| managed).map(|session| session.close_browser());
+        let asked = asking.is_some();
+        if let Some(close) = asking {
             self.send(Order::Browser(close)).await;
         }
         let (close_pipe, term) = if managed { ladder(self.grace) } else { (Duration::ZERO, Duration::ZERO) };
         self.send(Order::Stop(Stop {
+            asked,
             close_pipe_after_ms: millis(close_pipe),
             term_after_ms: millis(term),
             kill_after_ms: millis(self.grace),

@@ -34,8 +34,12 @@ async fn an_end_without_a_service_is_written_down_with_every_word_before_it() {
         shim.send(&Order::Browser(b"word".to_vec())).await.unwrap();
         told(&mut shim).await;
         // The end of the echo's command pipe ends it, after we are gone.
-        let stop =
-            comet_task_runner::process::Stop { close_pipe_after_ms: 20, term_after_ms: 9000, kill_after_ms: 9000 };
+        let stop = comet_task_runner::process::Stop {
+            asked: false,
+            close_pipe_after_ms: 20,
+            term_after_ms: 9000,
+            kill_after_ms: 9000,
+        };
         shim.send(&Order::Stop(stop)).await.unwrap();
         shim.send(&Order::Ack(1)).await.unwrap();
         shim.send(&Order::Browser(b"last".to_vec())).await.unwrap();

@@ -17,7 +17,7 @@ use crate::stub::stub_browser;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Everything at once, as hard as it goes.
-pub(super) const AT_ONCE: Stop = Stop { close_pipe_after_ms: 0, term_after_ms: 0, kill_after_ms: 0 };
+pub(super) const AT_ONCE: Stop = Stop { asked: false, close_pipe_after_ms: 0, term_after_ms: 0, kill_after_ms: 0 };
 
 pub(super) struct Fixture {
     base: TempDir,

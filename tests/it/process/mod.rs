@@ -2,6 +2,7 @@
 
 mod away;
 mod fixture;
+mod proof;
 mod relay;
 mod start;
 mod stop;

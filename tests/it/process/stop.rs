@@ -9,9 +9,9 @@ const NEVER_MS: u64 = 24 * 60 * 60 * 1000;
 
 #[tokio::test]
 async fn each_step_of_the_ladder_ends_what_listens_to_it() {
-    let close = Stop { close_pipe_after_ms: 0, term_after_ms: NEVER_MS, kill_after_ms: NEVER_MS };
-    let term = Stop { close_pipe_after_ms: NEVER_MS, term_after_ms: 0, kill_after_ms: NEVER_MS };
-    let all = Stop { close_pipe_after_ms: 0, term_after_ms: 5, kill_after_ms: 10 };
+    let close = Stop { asked: false, close_pipe_after_ms: 0, term_after_ms: NEVER_MS, kill_after_ms: NEVER_MS };
+    let term = Stop { asked: false, close_pipe_after_ms: NEVER_MS, term_after_ms: 0, kill_after_ms: NEVER_MS };
+    let all = Stop { asked: false, close_pipe_after_ms: 0, term_after_ms: 5, kill_after_ms: 10 };
     for fixture in Fixture::both().await {
         for (go, stop, status, stopped_by) in [
             (go_pipe("/sleep"), close, ExitStatus::Code(0), StopStep::PipeClosed),
@@ -38,7 +38,7 @@ async fn the_ladder_goes_on_when_the_service_is_gone() {
     let place = fixture.place();
     let (mut shim, browser) = fixture.started(&place, go("/ignore-term")).await;
     let pid = shim.hello().shim.pid;
-    let stop = Stop { close_pipe_after_ms: 0, term_after_ms: 0, kill_after_ms: 20 };
+    let stop = Stop { asked: false, close_pipe_after_ms: 0, term_after_ms: 0, kill_after_ms: 20 };
     shim.send(&Order::Stop(stop)).await.unwrap();
     drop(shim);
     gone(pid).await;
@@ -64,7 +64,7 @@ async fn a_grandchild_in_a_session_of_its_own_does_not_outlive_the_job() {
             assert!(!exited.empty, "{exited:?}");
             match told(&mut shim).await {
                 // The one between them had ended long before, and the root by no step of ours.
-                Told::Empty(Empty { killed }) => assert_eq!(killed, 1),
+                Told::Empty(Empty { killed, .. }) => assert_eq!(killed, 1),
                 other => panic!("{other:?}"),
             }
             // Reaped by the shim, so not even a zombie is left of it now.
