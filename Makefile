@@ -1,7 +1,7 @@
 # What a developer does with this repository. CI runs `make lint` and `make test`, nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint fmt page bench tools
+.PHONY: help demo build test soak lint fmt page bench tools
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ build: ## Build the program as it is shipped: target/release/comet-task-runner
 test: tools ## Run every test, after installing what they need where that is allowed
 	cargo test --locked
 	clients/web/test.sh
+
+soak: tools ## Launch 600 real browsers, kill half of them at random moments, and look for anything that is left
+	COMET_TASK_RUNNER_SOAK_ROUNDS=$${COMET_TASK_RUNNER_SOAK_ROUNDS:-300} cargo test --locked --test it soak:: -- --nocapture
 
 lint: proto/node_modules/.package-lock.json ## Check format, code, contract and the page's built files
 	cargo fmt --check

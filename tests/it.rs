@@ -113,8 +113,12 @@ mod sandbox;
 mod service;
 #[path = "it/session.rs"]
 mod session;
+#[path = "it/soak.rs"]
+mod soak;
 #[path = "it/state.rs"]
 mod state;
+#[path = "it/stop_proof.rs"]
+mod stop_proof;
 #[path = "it/stub.rs"]
 mod stub;
 #[path = "it/tidy.rs"]
@@ -123,6 +127,8 @@ mod tidy;
 mod timeouts;
 #[path = "it/tls.rs"]
 mod tls;
+#[path = "it/tree_truth.rs"]
+mod tree_truth;
 #[path = "it/watch.rs"]
 mod watch;
 #[path = "it/watch_jobs.rs"]

@@ -211,6 +211,24 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_tree_has_its_lines_with_each_step_and_what_was_measured() {
+        use crate::api::v1::{Resources, TreeEnd, tree_end::Step};
+        let taken = |step: Step, processes_left| StepTaken { step: step.into(), at: None, processes_left };
+        let steps = vec![taken(Step::Closed, 9), taken(Step::Killed, 2)];
+        let tree_end = Some(TreeEnd { steps, killed_count: 2, ..TreeEnd::default() });
+        let cpu_time = Some(prost_types::Duration { seconds: 3, nanos: 250_000_000 });
+        let mut job = Job { tree_end, resources: Some(Resources { cpu_time, ..Resources::default() }), ..job() };
+        let unseen = job_lines(&job, None);
+        assert!(unseen.contains("\nstopped   CLOSED (9 left)  KILLED (2 left)  2 killed\n"), "{unseen}");
+        assert!(unseen.contains("\ntook      3.250 s of processor time\n"), "{unseen}");
+        let took = Resources { peak_memory_mb: Some(381.25), process_count_peak: Some(9), ..Resources::default() };
+        job.resources = Some(took);
+        assert!(job_lines(&job, None).contains("  381.2 MiB at most  9 processes at most\n"));
+        job.tree_end.as_mut().unwrap().steps.clear();
+        assert!(!job_lines(&job, None).contains("stopped"));
+    }
+
+    #[test]
     fn a_reading_of_the_processes_has_its_lines_and_what_was_not_measured_has_none() {
         let mut sample = Sample {
             process_info: Some(ProcessInfo { memory_mb: 381.25, process_count: 9, ..ProcessInfo::default() }),

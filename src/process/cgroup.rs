@@ -18,8 +18,10 @@ pub fn is_writable() -> Option<bool> {
     Some(rustix::fs::access(&own, rustix::fs::Access::WRITE_OK).is_ok())
 }
 
-/// Makes a directory for the jobs of one ledger below our own group; None when that is refused.
+/// Makes a directory for the jobs of one ledger below our own group, or beside it where that is for us to decide; None
+/// when that is refused.
 pub(super) fn prepare(own: &Path, name: &str) -> Option<PathBuf> {
+    let own = delegated_above(own, is_delegated).unwrap_or(own);
     let parent = own.join(name);
     match fs::create_dir(&parent) {
         Ok(()) => {}
@@ -33,6 +35,21 @@ pub(super) fn prepare(own: &Path, name: &str) -> Option<PathBuf> {
     }
     let _ = fs::remove_dir(&parent);
     None
+}
+
+/// The group above ours, where it was handed over to the service as a whole and we were put into one below it: it has no
+/// processes of its own, and so can have memory counted in the groups below, which ours cannot.
+fn delegated_above(own: &Path, is_delegated: impl Fn(&Path) -> bool) -> Option<&Path> {
+    own.parent().filter(|above| is_delegated(above) && !is_delegated(own))
+}
+
+/// Whether the service manager says of this group that it leaves all below it alone.
+fn is_delegated(group: &Path) -> bool {
+    // Of a user's own service manager, and of the system's.
+    ["user.delegate", "trusted.delegate"].iter().any(|name| {
+        let mut value = [0; 8];
+        rustix::fs::getxattr(group, *name, &mut value).is_ok_and(|length| value.get(..length) == Some(b"1"))
+    })
 }
 
 /// Has memory counted in each job's group, where we may decide that: all of a group's ancestors have to agree, and one
@@ -145,6 +162,28 @@ mod tests {
         let hybrid = group(&[("cgroup.controllers", "hugetlb\n"), ("cgroup.subtree_control", "")]);
         delegate_memory(hybrid.path(), hybrid.path());
         assert_eq!(text(&hybrid), "");
+    }
+
+    #[test]
+    fn jobs_have_their_groups_beside_ours_only_where_what_is_above_was_handed_over() {
+        let own = Path::new("/sys/fs/cgroup/ctr.service/main");
+        let service = Path::new("/sys/fs/cgroup/ctr.service");
+        assert_eq!(delegated_above(own, |group| group == service), Some(service));
+        assert_eq!(delegated_above(own, |_| false), None);
+        assert_eq!(delegated_above(service, |group| group == service), None, "handed over itself");
+        assert_eq!(delegated_above(Path::new("/"), |_| true), None);
+    }
+
+    #[test]
+    fn what_was_handed_over_is_marked() {
+        let marked = group(&[]);
+        assert!(!is_delegated(marked.path()));
+        let flags = rustix::fs::XattrFlags::empty();
+        // Not every file system of a temporary directory keeps marks.
+        match rustix::fs::setxattr(marked.path(), "user.delegate", b"1", flags) {
+            Ok(()) => assert!(is_delegated(marked.path())),
+            Err(error) => eprintln!("NOT RUN: a mark cannot be set here: {error}"),
+        }
     }
 
     #[test]

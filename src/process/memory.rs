@@ -64,14 +64,17 @@ impl Shares {
         members.iter().all(|member| member.resident == 0 || is_known(&member.key))
     }
 
-    /// Forgets the processes that are no longer there. When there are others than before, no share holds.
-    fn follow(&mut self, members: &[Member]) {
+    /// Forgets the processes that are no longer there. True when there are others than before.
+    fn follow(&mut self, members: &[Member]) -> bool {
         let there: HashSet<ProcessKey> = members.iter().map(|member| member.key).collect();
         let known = self.0.len();
         self.0.retain(|key, _| there.contains(key));
-        if self.0.len() < known || self.0.len() < there.len() {
-            self.0.values_mut().for_each(|share| share.at = None);
-        }
+        self.0.len() < known || self.0.len() < there.len()
+    }
+
+    /// Has each read anew when its turn comes.
+    fn outdate(&mut self) {
+        self.0.values_mut().for_each(|share| share.at = None);
     }
 
     /// How soon a share is to be read, the lesser the sooner: those never read, those that hold no more, the old ones.
@@ -87,9 +90,13 @@ impl Shares {
 ///
 /// `shim` is the pid above each tree: a process whose parent is neither that nor listed in its tree is not read.
 pub(super) fn refresh(trees: &mut [(u32, &mut Shares, &[Member])], now: Instant) {
+    let followed: Vec<bool> = trees.iter_mut().map(|(_, shares, members)| shares.follow(members)).collect();
+    if followed.contains(&true) {
+        // Browsers share their program with one another too, so that those of other trees hold no more either.
+        trees.iter_mut().for_each(|(_, shares, _)| shares.outdate());
+    }
     let mut due = Vec::new();
     for (index, (_, shares, members)) in trees.iter_mut().enumerate() {
-        shares.follow(members);
         due.extend(members.iter().filter_map(|member| Some((shares.turn(member, now)?, index, *member))));
     }
     due.sort_by_key(|(turn, _, _)| *turn);
@@ -190,18 +197,31 @@ mod tests {
     }
 
     #[test]
-    fn no_share_holds_once_a_process_came_or_went() {
-        let now = Instant::now();
-        let of = |pids: &[u32]| Shares(pids.iter().map(|pid| ((*pid, 1), share(Some(now), 0, Some(0)))).collect());
-        let held = |shares: &Shares| shares.0.values().filter(|share| share.at.is_some()).count();
-        for (known, there, left) in
-            [(&[1, 2][..], &[1, 2][..], 2), (&[1, 2], &[1, 2, 3], 0), (&[1, 2], &[1], 0), (&[1, 2], &[1, 3], 0)]
-        {
+    fn who_came_or_went_is_noticed_and_who_went_is_forgotten() {
+        let of = |pids: &[u32]| Shares(pids.iter().map(|pid| ((*pid, 1), share(None, 0, Some(0)))).collect());
+        for (known, there, others) in [
+            (&[1, 2][..], &[1, 2][..], false),
+            (&[1, 2], &[1, 2, 3], true),
+            (&[1, 2], &[1], true),
+            (&[1, 2], &[1, 3], true),
+        ] {
             let mut shares = of(known);
             let members: Vec<_> = there.iter().map(|pid| member(*pid, 0)).collect();
-            shares.follow(&members);
-            assert_eq!(held(&shares), left, "{known:?} {there:?}");
+            assert_eq!(shares.follow(&members), others, "{known:?} {there:?}");
             assert!(shares.0.keys().all(|(pid, _)| there.contains(pid)), "one that is not there is forgotten");
+        }
+    }
+
+    #[test]
+    fn no_share_of_any_tree_holds_once_a_process_of_one_came_or_went() {
+        let before = Instant::now();
+        let parent = std::os::unix::process::parent_id();
+        let (mine, gone) = (member(std::process::id(), 1 << 40), member(u32::MAX, 0));
+        let known = |member: &Member| Shares([(member.key, share(Some(before), member.resident, Some(5)))].into());
+        for (there, is_read) in [(&[gone][..], false), (&[], true)] {
+            let (mut own, mut other) = (known(&mine), known(&gone));
+            refresh(&mut [(parent, &mut own, &[mine]), (0, &mut other, there)], before);
+            assert_eq!(own.0[&mine.key].share != Some(5), is_read, "{there:?}");
         }
     }
 

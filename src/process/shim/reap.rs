@@ -140,7 +140,9 @@ impl Shim {
     fn reap_other(&mut self, pid: Pid) {
         let ended = waitpid(Some(pid), WaitOptions::NOHANG).ok().flatten();
         let killed = ended.is_some_and(|(_, status)| was_killed(status));
-        self.killed += u32::from(killed && self.phase == Phase::Emptying);
+        // Before the root ended, only the last step kills others.
+        let by_us = self.phase == Phase::Emptying || self.ladder.has_taken(StopStep::Killed);
+        self.killed += u32::from(killed && by_us);
     }
 
     /// What became of the tree, now that no child is left.

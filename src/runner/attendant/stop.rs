@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Attendant;
 use crate::{
+    browser::Session,
     job::{AfterFinish, Completion, PageEnd, Phase, Tier},
     process::{Order, Stop},
 };
@@ -44,7 +45,7 @@ impl Attendant {
         self.stop_sent = Some(self.grace);
         let job = self.job();
         let managed = job.spec.tier == Tier::Managed;
-        let asking = self.session.as_mut().filter(|_| managed).map(|session| session.close_browser());
+        let asking = self.session.as_mut().filter(|_| managed).map(Session::close_browser);
         let asked = asking.is_some();
         if let Some(close) = asking {
             self.send(Order::Browser(close)).await;
