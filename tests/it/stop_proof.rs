@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comet_task_runner::api::v1::{
-    self, CancelJobRequest, TreeEnd,
+    self, CancelJobRequest, TreeEnd, WatchJobsRequest, WatchJobsResponse,
     job::{Reason, Status},
     resources::MemorySource,
     tree_end::Step,
@@ -14,7 +14,8 @@ use super::{
     processes::{self, Ending, Named},
     real::{Real, headless, run_dir, when},
     service::{Client, Service, ended, eventually, execute, job_when, next, stub_url},
-    wire::{begin, cancel, is_alive, kill_at_once, pid_in, settled, span, status, watch_exit},
+    watch_jobs::{follow_until, only, open},
+    wire::{begin, cancel, is_alive, kill_at_once, pid_in, settled, span, watch_exit},
 };
 
 /// Long enough for each step to be one of its own, and short for whoever waits.
@@ -32,6 +33,16 @@ fn proof(job: &v1::Job) -> &TreeEnd {
     assert!(times.is_sorted(), "{end:?}");
     assert!(end.steps.is_sorted_by(|before, after| before.step() < after.step()), "each once: {end:?}");
     end
+}
+
+/// The job once nothing of its tree is left, which may be after its exit and so after the end of a watch of it alone.
+async fn emptied(client: &mut Client, task_id: &str) -> v1::Job {
+    let since = span(Duration::from_secs(3600));
+    let request = WatchJobsRequest { filter: Some(only(&[task_id])), since, ..WatchJobsRequest::default() };
+    let mut stream = open(client, request).await;
+    let is_empty = |message: &WatchJobsResponse| message.job.as_ref().is_some_and(|job| job.tree_end.is_some());
+    let mut messages = follow_until(&mut stream, is_empty).await;
+    messages.pop().and_then(|message| message.job).expect("the last one has a job")
 }
 
 async fn cancel_within(client: &mut Client, task_id: &str, grace: Duration) {
@@ -94,7 +105,7 @@ async fn what_a_tree_took_is_told_once_nothing_of_it_is_left_and_peaks_only_when
     let mut client = service.client().await;
     let task = begin(&mut client, "/spend?ms=300&mb=64").await;
     assert_eq!(task.job.as_ref().unwrap().resources, None);
-    let job = job_when(&mut client, &task.task_id, |job| job.tree_end.is_some()).await;
+    let job = emptied(&mut client, &task.task_id).await;
     assert_eq!((job.status(), steps(proof(&job))), (Status::Done, vec![]));
     let took = job.resources.unwrap();
     let cpu = Duration::try_from(took.cpu_time.unwrap()).unwrap();
@@ -114,7 +125,7 @@ async fn the_highest_reading_is_the_peak_where_the_kernel_does_not_count() {
     let mut highest = 0.0_f64;
     // A few readings, and the end.
     let mut readings = 0;
-    let last = loop {
+    loop {
         let message = next(&mut stream).await.unwrap().expect("it ends with the last one");
         if let Some(reading) = message.sample.as_ref().and_then(|sample| sample.process_info.as_ref()) {
             assert_eq!((reading.pss_measured, reading.process_count), (true, 4), "{reading:?}");
@@ -126,11 +137,10 @@ async fn the_highest_reading_is_the_peak_where_the_kernel_does_not_count() {
             }
         }
         if message.r#final {
-            break message.job.unwrap();
+            break;
         }
-    };
-    let job = if last.tree_end.is_some() { last } else { status(&mut client, &task.task_id).await.job.unwrap() };
-    let took = job.resources.unwrap();
+    }
+    let took = emptied(&mut client, &task.task_id).await.resources.unwrap();
     assert!(took.peak_memory_mb.unwrap() >= highest && highest > 60.0, "{took:?}, read {highest}");
     if took.peak_memory_source() != MemorySource::Cgroup {
         assert_eq!(took.peak_memory_source(), MemorySource::Sampled);
@@ -195,7 +205,7 @@ async fn a_window_that_is_kept_open_has_not_taken_all_that_it_takes() {
     assert!(is_alive(task.process_id));
     assert_eq!((job.resources, job.tree_end), (None, None));
     client.cancel_job(cancel(&task.task_id)).await.unwrap();
-    let job = job_when(&mut client, &task.task_id, |job| job.tree_end.is_some()).await;
+    let job = emptied(&mut client, &task.task_id).await;
     assert_eq!((job.status(), steps(proof(&job))), (Status::Done, vec![(Step::Terminated, 1)]));
     assert!(job.resources.is_some());
 }
