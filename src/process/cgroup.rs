@@ -11,11 +11,12 @@ pub(super) fn own() -> Option<PathBuf> {
     locate(&mountinfo, &membership)
 }
 
-/// Whether groups can be made below our own; none when there is none to be seen.
+/// Whether groups can be made where those of jobs go; none when there is none to be seen.
 #[must_use]
 pub fn is_writable() -> Option<bool> {
     let own = own()?;
-    Some(rustix::fs::access(&own, rustix::fs::Access::WRITE_OK).is_ok())
+    let own = delegated_above(&own, is_delegated).unwrap_or(&own);
+    Some(rustix::fs::access(own, rustix::fs::Access::WRITE_OK).is_ok())
 }
 
 /// Makes a directory for the jobs of one ledger below our own group, or beside it where that is for us to decide; None

@@ -181,3 +181,26 @@ async fn what_a_tree_took_includes_those_that_left_it_and_are_gone() {
         fixture.finish().await;
     }
 }
+
+#[tokio::test]
+async fn those_in_control_groups_of_a_browsers_own_are_counted_and_the_groups_go_with_it() {
+    let fixture = Fixture::new().await;
+    if !fixture.dirs.has_cgroups() {
+        eprintln!("NOT RUN: no writable cgroup v2 here");
+        return fixture.finish().await;
+    }
+    let place = fixture.place();
+    let (mut shim, browser) = fixture.started(&place, go("/sleep")).await;
+    let (ledger, job) = (fixture.dirs.run().file_name().unwrap(), place.run_dir().file_name().unwrap());
+    let roots = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(std::path::Path::new);
+    let group = roots.map(|root| root.join(ledger).join(job)).into_iter().find(|group| group.exists());
+    let group = group.expect("the job has one");
+    let below = group.join("below");
+    std::fs::create_dir(&below).unwrap();
+    std::fs::write(below.join("cgroup.procs"), browser.to_string()).unwrap();
+    shim.send(&Order::Stop(AT_ONCE)).await.unwrap();
+    let end = end(shim).await;
+    assert!(end.proof.steps.iter().any(|taken| taken.processes_left == 1), "{:?}", end.proof);
+    assert!(!group.exists());
+    fixture.finish().await;
+}
