@@ -119,10 +119,14 @@ mod state;
 mod stub;
 #[path = "it/tidy.rs"]
 mod tidy;
+#[path = "it/tiers.rs"]
+mod tiers;
 #[path = "it/timeouts.rs"]
 mod timeouts;
 #[path = "it/tls.rs"]
 mod tls;
+#[path = "it/user_browser.rs"]
+mod user_browser;
 #[path = "it/watch.rs"]
 mod watch;
 #[path = "it/watch_jobs.rs"]

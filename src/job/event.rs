@@ -1,5 +1,7 @@
 //! What comes in: facts, each with an id.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -103,6 +105,8 @@ pub enum Fact {
         output_tail: String,
         /// Set when nothing of its tree was left at that moment.
         tree: Option<TreeEnd>,
+        /// How long it lived, where that is known.
+        lived: Option<Duration>,
     },
     /// Nothing of the process tree is left.
     TreeEmptied(TreeEnd),

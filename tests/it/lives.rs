@@ -70,6 +70,7 @@ fn facts() -> Vec<Fact> {
             status: ExitStatus::Code(0),
             output_tail: String::new(),
             tree: Some(TreeEnd { step: StopStep::Closed, killed: 0 }),
+            lived: None,
         },
     ]
 }

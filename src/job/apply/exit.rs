@@ -1,16 +1,31 @@
 //! What the end of a browser's processes does to its job.
 
+use std::time::Duration;
+
 use super::{Applied, Refusal, Step};
-use crate::job::{Exit, ExitStatus, Phase, TreeEnd};
+use crate::job::{Exit, ExitStatus, Phase, Reason, TreeEnd, policy::Ended};
 
 impl Step<'_> {
-    pub(super) fn exited(&self, status: ExitStatus, output_tail: &str, tree: Option<TreeEnd>) -> Applied {
+    pub(super) fn exited(
+        &self,
+        status: ExitStatus,
+        output_tail: &str,
+        tree: Option<TreeEnd>,
+        lived: Option<Duration>,
+    ) -> Applied {
         let exit = Exit { status, at: self.wall() };
         match self.phase {
             Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
             Phase::Running | Phase::Stopping | Phase::Over if self.job.exit.is_some() => Applied::Unchanged,
             Phase::Running => self.change(|job| {
-                self.decide(job, Some(self.job.exit_verdict(&exit, output_tail)));
+                match self.job.exit_verdict(&exit, output_tail, lived) {
+                    Ended::With(verdict) => self.end(job, verdict),
+                    Ended::HandedOff => {
+                        job.reason = Reason::HandedOff;
+                        job.message = format!("{} has the page; its process has left", job.spec.browser);
+                        job.handed_off = true;
+                    }
+                }
                 job.exit = Some(exit);
                 job.tree_end = tree;
             }),

@@ -97,7 +97,12 @@ pub(super) fn file_kept() -> Fact {
 }
 
 pub(super) fn exited(status: ExitStatus, tree: Option<TreeEnd>) -> Fact {
-    Fact::Exited { status, output_tail: String::new(), tree }
+    Fact::Exited { status, output_tail: String::new(), tree, lived: None }
+}
+
+/// The end of a process that lived so long.
+pub(super) fn exited_after(status: ExitStatus, seconds: u64) -> Fact {
+    Fact::Exited { status, output_tail: String::new(), tree: None, lived: Some(Duration::from_secs(seconds)) }
 }
 
 pub(super) fn deadline(timeout: Timeout) -> Fact {

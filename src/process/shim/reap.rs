@@ -4,7 +4,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, waitpid};
 
 use super::stop::{kill_tree, signal_group};
 use super::{Phase, Shim};
-use crate::process::clock::boot_now_ns;
+use crate::process::clock::{NS_PER_MS, boot_now_ns};
 use crate::process::message::{Empty, ExitStatus, Exited, StopStep, Told};
 use crate::process::raw;
 
@@ -70,6 +70,7 @@ impl Shim {
         };
         if let Some((status, output_tail)) = root_ended {
             let (cause, stopped_by, killed) = (self.cause, self.ladder.furthest(), self.killed);
+            let lived_ms = self.browser.as_ref().map(|browser| boot_now_ns().saturating_sub(browser.born_ns) / NS_PER_MS);
             self.outbox.push(&Told::Exited(Exited {
                 status,
                 cause,
@@ -77,8 +78,10 @@ impl Shim {
                 empty: childless,
                 stopped_by,
                 killed,
+                lived_ms,
             }));
-            if childless {
+            // What somebody's own browser leaves behind is somebody's own: it goes on under another parent.
+            if childless || self.leaves_alone() {
                 self.enter_over();
             }
         }
@@ -98,8 +101,10 @@ impl Shim {
         browser.messages.drain(|message| self.outbox.push(&Told::Browser(message)));
         browser.commands.close();
         let output_tail = browser.output.finish();
-        // While it is a zombie, its group's number is nobody else's.
-        signal_group(root, Signal::KILL);
+        if !self.go.as_ref().is_some_and(|go| go.left_alone) {
+            // While it is a zombie, its group's number is nobody else's.
+            signal_group(root, Signal::KILL);
+        }
         let (_, ended) = waitpid(Some(root), WaitOptions::NOHANG).ok().flatten()?;
         let status = exit_status(ended)?;
         // A kill that came from elsewhere was none of our steps.
