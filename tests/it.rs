@@ -37,6 +37,8 @@ mod drain;
 mod drive_by;
 #[path = "it/execute.rs"]
 mod execute;
+#[path = "it/firefox.rs"]
+mod firefox;
 #[path = "it/floods.rs"]
 mod floods;
 #[path = "it/grpc_web.rs"]
@@ -85,6 +87,8 @@ mod probes;
 mod process;
 #[path = "it/processes.rs"]
 mod processes;
+#[path = "it/profiles.rs"]
+mod profiles;
 #[path = "it/readme.rs"]
 mod readme;
 #[path = "it/real.rs"]
