@@ -13,7 +13,7 @@ use super::{
     profile_lock::{self, ProfileInUse},
 };
 use crate::{
-    browser::{self, LaunchPlan, command::CommandError, name::NameError, profile},
+    browser::{self, Family, LaunchPlan, command::CommandError, name::NameError, profile},
     job::{CallbackDelivery, Job, LaunchFailure, Profile, Tier},
     process::{Go, Nonce},
 };
@@ -61,15 +61,18 @@ pub(super) fn go(host: &Host, job: &Job) -> Result<Go, LaunchError> {
         Profile::Named(name) => profile::Profile::Named(profile::ProfileName::parse(name)?),
     };
     let profile = profile.place(host.dirs.place(&task_id).run_dir(), &host.state_dir, &browser.name);
-    if profile.lock.is_some() {
+    let is_own = job.spec.tier == Tier::UserBrowser;
+    // Firefox alone makes none: it asks a person what to do about a profile that is not there.
+    if profile.lock.is_some() || (browser.family == Family::Firefox && !is_own) {
         private_dir(&profile.dir).map_err(|error| LaunchError::ProfileDir(profile.dir.clone(), error))?;
+    }
+    if profile.lock.is_some() {
         // The job holds the right to it, so that what is left there is nobody's of this service.
         profile_lock::heal(&profile.dir)?;
     }
     // A browser without a pipe is told by its arguments, which other users of the machine can read: whoever does may
     // report on this one task.
     let url = format!("{}{}", job.spec.url.as_str(), fragment(host, job));
-    let is_own = job.spec.tier == Tier::UserBrowser;
     let plan = LaunchPlan {
         browser,
         tier: job.spec.tier,
