@@ -35,6 +35,8 @@ mod doctor;
 mod drain;
 #[path = "it/drive_by.rs"]
 mod drive_by;
+#[path = "it/endings/mod.rs"]
+mod endings;
 #[path = "it/execute.rs"]
 mod execute;
 #[path = "it/firefox.rs"]
