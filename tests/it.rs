@@ -35,8 +35,12 @@ mod doctor;
 mod drain;
 #[path = "it/drive_by.rs"]
 mod drive_by;
+#[path = "it/endings/mod.rs"]
+mod endings;
 #[path = "it/execute.rs"]
 mod execute;
+#[path = "it/firefox.rs"]
+mod firefox;
 #[path = "it/floods.rs"]
 mod floods;
 #[path = "it/grpc_web.rs"]
@@ -85,6 +89,8 @@ mod probes;
 mod process;
 #[path = "it/processes.rs"]
 mod processes;
+#[path = "it/profiles.rs"]
+mod profiles;
 #[path = "it/readme.rs"]
 mod readme;
 #[path = "it/real.rs"]
@@ -123,12 +129,16 @@ mod stop_proof;
 mod stub;
 #[path = "it/tidy.rs"]
 mod tidy;
+#[path = "it/tiers.rs"]
+mod tiers;
 #[path = "it/timeouts.rs"]
 mod timeouts;
 #[path = "it/tls.rs"]
 mod tls;
 #[path = "it/tree_truth.rs"]
 mod tree_truth;
+#[path = "it/user_browser.rs"]
+mod user_browser;
 #[path = "it/watch.rs"]
 mod watch;
 #[path = "it/watch_jobs.rs"]

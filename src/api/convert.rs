@@ -7,8 +7,8 @@ use prost::Message;
 use super::v1;
 use crate::{
     job::{
-        ExitStatus, FileKind, Isolation, Job, JobFile, PageEnd, Profile, Reason, Record, ReportStatus, Status, Tier,
-        WallTime,
+        Capability, ExitStatus, FileKind, Isolation, Job, JobFile, PageEnd, Profile, Reason, Record, ReportStatus,
+        Status, Tier, WallTime,
     },
     runner::{About, KnownBrowser, Problem, ProcessReading, Sample},
 };
@@ -51,6 +51,7 @@ impl From<&Job> for v1::Job {
             revision: job.revision,
             files: job.files.iter().map(v1::JobFile::from).collect(),
             priority: i32::from(job.spec.priority),
+            handed_off: job.handed_off,
             resources: job.tree_end.as_ref().and_then(|end| end.resources.as_ref()).map(v1::Resources::from),
             tree_end: job.tree_end.as_ref().map(v1::TreeEnd::from),
         }
@@ -143,6 +144,7 @@ impl From<&KnownBrowser> for v1::get_runner_response::KnownBrowser {
             version: browser.version.clone().unwrap_or_default(),
             tier: tier(browser.tier).into(),
             path: browser.path.display().to_string(),
+            tiers: browser.tiers.iter().map(|known| known_tier(*known)).collect(),
         }
     }
 }
@@ -167,7 +169,7 @@ pub(super) fn length(message: &impl Message) -> usize {
 fn page(job: &Record) -> Option<v1::Page> {
     use v1::page::LoadState;
     // Without page facts there is nothing to say; with them, it is loading from the start.
-    if job.spec.tier == Tier::ExitOnly || job.process.is_none() {
+    if !job.spec.tier.can(Capability::PageFacts) || job.process.is_none() {
         return None;
     }
     let (load_state, crash_status) = match (&job.page_end, &job.net_error, &job.page) {
@@ -200,6 +202,33 @@ fn browser(job: &Record) -> v1::Browser {
             Isolation::Process => v1::browser::Isolation::Process.into(),
             Isolation::Context => v1::browser::Isolation::Context.into(),
         },
+        capabilities: capabilities(job.spec.tier),
+    }
+}
+
+fn known_tier(of: Tier) -> v1::get_runner_response::KnownTier {
+    v1::get_runner_response::KnownTier { tier: tier(of).into(), capabilities: capabilities(of) }
+}
+
+fn capabilities(tier: Tier) -> Vec<i32> {
+    tier.capabilities().map(|of| capability(of).into()).collect()
+}
+
+const fn capability(capability: Capability) -> v1::browser::Capability {
+    use v1::browser::Capability as Wire;
+    match capability {
+        Capability::PageFacts => Wire::PageFacts,
+        Capability::ReportBinding => Wire::ReportBinding,
+        Capability::PageScreenshot => Wire::PageScreenshot,
+        Capability::Windows => Wire::Windows,
+        Capability::Downloads => Wire::Downloads,
+        Capability::Dialogs => Wire::Dialogs,
+        Capability::PageLog => Wire::PageLog,
+        Capability::WarmContext => Wire::WarmContext,
+        Capability::Stop => Wire::Stop,
+        Capability::ExitStatus => Wire::ExitStatus,
+        Capability::Profile => Wire::Profile,
+        Capability::Headless => Wire::Headless,
     }
 }
 
@@ -207,6 +236,7 @@ const fn tier(tier: Tier) -> v1::browser::Tier {
     match tier {
         Tier::Managed => v1::browser::Tier::Managed,
         Tier::ExitOnly => v1::browser::Tier::ExitOnly,
+        Tier::UserBrowser => v1::browser::Tier::UserBrowser,
     }
 }
 
@@ -265,5 +295,6 @@ const fn reason(reason: Reason) -> v1::job::Reason {
         Reason::ServiceRestarted => Wire::ServiceRestarted,
         Reason::HostRestarted => Wire::HostRestarted,
         Reason::ShimDied => Wire::ShimDied,
+        Reason::HandedOff => Wire::HandedOff,
     }
 }

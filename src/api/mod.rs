@@ -9,6 +9,7 @@ mod fingerprint;
 pub mod json;
 mod list;
 mod meters;
+mod profiles;
 mod refusal;
 mod request;
 mod resume;

@@ -18,6 +18,7 @@ use crate::{
 
 mod choices;
 pub(super) mod lists;
+mod needs;
 
 /// Default launch timeout: ten times a slow start on a busy machine.
 const LAUNCH_DEFAULT: Duration = Duration::from_secs(30);
@@ -125,7 +126,7 @@ pub(super) fn order(request: &v1::ExecuteRequest) -> Result<Order, Vec<Violation
     let completion = choices::completion(&mut faults, request.completion_policy);
     let after_finish = choices::after_finish(&mut faults, request.after_finish);
     let callback_origins = origins(&mut faults, &request.callback_origins);
-    let callback_delivery = callback_delivery(&mut faults, request.callback_delivery, url.as_ref());
+    let callback_delivery = callback_delivery(&mut faults, request, url.as_ref());
     let timeouts = timeouts(&mut faults, request.timeouts.as_ref());
     let grace = faults.span("termination_grace", request.termination_grace.as_ref(), GRACE_MAX);
     let retention = faults.span("retention", request.retention.as_ref(), SPAN_MAX);
@@ -145,7 +146,7 @@ pub(super) fn order(request: &v1::ExecuteRequest) -> Result<Order, Vec<Violation
         callback_origins,
         callback_delivery,
         timeouts,
-        needs_page_facts: needs_page_facts(request),
+        needs: needs::needs(request),
         grace: grace.unwrap_or(GRACE_DEFAULT),
         after_finish,
         retention: retention.unwrap_or(RETENTION_DEFAULT),
@@ -157,20 +158,6 @@ pub(super) fn order(request: &v1::ExecuteRequest) -> Result<Order, Vec<Violation
         wait_for_popups: request.wait_for_popups,
     });
     faults.ok(order)
-}
-
-/// The first field that only a browser with page facts can honour.
-fn needs_page_facts(request: &v1::ExecuteRequest) -> Option<&'static str> {
-    let navigation = request.timeouts.as_ref().is_some_and(|timeouts| timeouts.navigation.is_some());
-    // Over HTTP the browser says the origin by itself.
-    let over_http = request.callback_delivery() == v1::execute_request::CallbackDelivery::Fragment;
-    [
-        (request.fail_on_http_error, "fail_on_http_error"),
-        (!request.callback_origins.is_empty() && !over_http, "callback_origins"),
-        (navigation, "timeouts.navigation"),
-    ]
-    .into_iter()
-    .find_map(|(asked, field)| asked.then_some(field))
 }
 
 fn request_id(faults: &mut Faults, text: &str) -> Option<Uuid> {
@@ -190,23 +177,29 @@ fn request_id(faults: &mut Faults, text: &str) -> Option<Uuid> {
     }
 }
 
-fn callback_delivery(faults: &mut Faults, value: i32, url: Option<&TaskUrl>) -> CallbackDelivery {
+/// None for the default of the tier.
+fn callback_delivery(
+    faults: &mut Faults,
+    request: &v1::ExecuteRequest,
+    url: Option<&TaskUrl>,
+) -> Option<CallbackDelivery> {
     use v1::execute_request::CallbackDelivery as Wire;
+    let fragment = url.and_then(|url| url.url().fragment()).filter(|_| needs::reports_over_http(request));
+    if let Some(fragment) = fragment {
+        let remedy = format!(
+            "has the fragment {fragment:?}, whose place callback_delivery FRAGMENT needs (the default in the tier USER_BROWSER); leave it out or use BINDING in the tier MANAGED"
+        );
+        faults.add("url", "URL_HAS_FRAGMENT", remedy);
+    }
+    let value = request.callback_delivery;
     match Wire::try_from(value) {
-        Ok(Wire::Unspecified | Wire::Binding) => CallbackDelivery::Binding,
-        Ok(Wire::Fragment) => {
-            if let Some(fragment) = url.and_then(|url| url.url().fragment()) {
-                let remedy = format!(
-                    "has the fragment {fragment:?}, whose place callback_delivery FRAGMENT needs; leave it out or use BINDING"
-                );
-                faults.add("url", "URL_HAS_FRAGMENT", remedy);
-            }
-            CallbackDelivery::Fragment
-        }
+        Ok(Wire::Unspecified) => None,
+        Ok(Wire::Binding) => Some(CallbackDelivery::Binding),
+        Ok(Wire::Fragment) => Some(CallbackDelivery::Fragment),
         Err(_) => {
             let remedy = format!("{value} is not a delivery; give BINDING or FRAGMENT");
             faults.add("callback_delivery", "ENUM_UNKNOWN", remedy);
-            CallbackDelivery::Binding
+            None
         }
     }
 }

@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 use super::{
     Caller, convert, list,
     meters::{self, Watching},
-    request,
+    profiles, request,
     resume::ResumeToken,
     status::{self, Violation},
     v1::{self, task_runner_server::TaskRunner},
@@ -159,5 +159,19 @@ impl TaskRunner for Service {
         let cancellation = request::cancellation(&request).map_err(|violations| status::invalid(&violations))?;
         let job = self.runner.cancel(id, cancellation).await.map_err(|error| status::call(&error))?;
         Ok(Response::new(v1::CancelJobResponse { job: Some(job.as_ref().into()) }))
+    }
+
+    async fn list_profiles(
+        &self,
+        request: Request<v1::ListProfilesRequest>,
+    ) -> Result<Response<v1::ListProfilesResponse>, Status> {
+        profiles::list(&self.runner, request.get_ref()).await.map(Response::new)
+    }
+
+    async fn remove_profile(
+        &self,
+        request: Request<v1::RemoveProfileRequest>,
+    ) -> Result<Response<v1::RemoveProfileResponse>, Status> {
+        profiles::remove(&self.runner, request.into_inner()).await.map(Response::new)
     }
 }

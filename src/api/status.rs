@@ -9,7 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 use crate::{
     job::{Refusal, TaskId},
     ledger::Fault,
-    runner::{CallError, ExecuteError},
+    runner::{CallError, ExecuteError, ProfileError},
 };
 
 /// The domain of every ErrorInfo of this service.
@@ -71,9 +71,10 @@ pub(super) fn execute(error: &ExecuteError) -> Status {
     match error {
         ExecuteError::BrowserUnknown { .. } => invalid(&[Violation::new("browser", "BROWSER_UNKNOWN", message)]),
         ExecuteError::TierCannot { field, .. } => invalid(&[Violation::new(*field, "TIER_CANNOT", message)]),
+        ExecuteError::TierNotOffered { .. } => invalid(&[Violation::new("tier", "TIER_CANNOT", message)]),
         ExecuteError::BrowserNotFound => precondition("BROWSER_NOT_FOUND", message),
         ExecuteError::SandboxNeedsUser => precondition("SANDBOX_NEEDS_USER", message),
-        ExecuteError::NoDisplay => precondition("NO_DISPLAY", message),
+        ExecuteError::NoDisplay | ExecuteError::UserBrowserNeedsDisplay => precondition("NO_DISPLAY", message),
         ExecuteError::QueueFull { .. } => {
             let mut details = ErrorDetails::new();
             details.set_retry_info(Some(QUEUE_RETRY));
@@ -104,6 +105,16 @@ pub(super) fn call(error: &CallError) -> Status {
         CallError::Refused(Refusal::AlreadyLaunched | Refusal::Over) => precondition("TASK_OVER", error.to_string()),
         CallError::Draining => draining(),
         CallError::Ledger(_) => ledger(error.to_string()),
+    }
+}
+
+pub(super) fn profile(error: &ProfileError) -> Status {
+    let message = error.to_string();
+    match error {
+        ProfileError::Unknown(_) => status(Code::NotFound, "PROFILE_NOT_FOUND", message, ErrorDetails::new()),
+        ProfileError::BrowserNeeded { .. } => invalid(&[Violation::new("browser", "BROWSER_NEEDED", message)]),
+        ProfileError::Busy(_) | ProfileError::Held(_) => precondition("PROFILE_BUSY", message),
+        ProfileError::Io(_) => status(Code::Internal, "PROFILES_UNREADABLE", message, ErrorDetails::new()),
     }
 }
 

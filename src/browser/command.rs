@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Browser;
 use super::name::Family;
-use super::{Browser, Kind};
+use crate::job::Tier;
 
 /// What a browser is started for.
 pub struct LaunchPlan<'a> {
     /// Which one.
     pub browser: &'a Browser,
+    /// What is to be asked of it.
+    pub tier: Tier,
     /// Without a window.
     pub headless: bool,
     /// Its own profile directory.
@@ -118,6 +121,9 @@ const ENV: [&str; 37] = [
     "NO_PROXY",
 ];
 
+/// Variables that say, beside HOME, where the person's own profile is; a profile of ours is named by its path.
+const OWN_PROFILE_ENV: [&str; 3] = ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"];
+
 /// The command for a plan, with what it may have of the given environment.
 ///
 /// # Errors
@@ -127,24 +133,28 @@ pub fn command(
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Command, CommandError> {
     let mut argv = vec![text(&plan.browser.binary)?];
-    match (plan.browser.family, plan.browser.kind) {
-        (Family::Firefox, _) => firefox(plan, &mut argv)?,
-        (
-            Family::Comet | Family::Chrome | Family::Chromium | Family::Edge | Family::Brave | Family::Other,
-            Kind::Chromium,
-        ) => {
+    match (plan.tier, plan.browser.family) {
+        (Tier::UserBrowser, _) => own(plan, &mut argv)?,
+        (Tier::Managed | Tier::ExitOnly, Family::Firefox) => firefox(plan, &mut argv)?,
+        (Tier::Managed, _) => {
             chromium(plan, &mut argv)?;
             argv.extend(["--remote-debugging-pipe", "--no-startup-window"].map(str::to_owned));
         }
-        (
-            Family::Comet | Family::Chrome | Family::Chromium | Family::Edge | Family::Brave | Family::Other,
-            Kind::ExitOnly,
-        ) => {
+        (Tier::ExitOnly, _) => {
             chromium(plan, &mut argv)?;
             argv.extend(["--new-window".to_owned(), http_url(plan.url)?]);
         }
     }
-    Ok(Command { argv, env: allowed(environment) })
+    Ok(Command { argv, env: allowed(environment, plan.tier) })
+}
+
+/// As a person starts it: its own profile, and whatever window it has for the page.
+fn own(plan: &LaunchPlan<'_>, argv: &mut Vec<String>) -> Result<(), CommandError> {
+    if plan.no_sandbox && plan.browser.family != Family::Firefox {
+        argv.push("--no-sandbox".to_owned());
+    }
+    argv.push(http_url(plan.url)?);
+    Ok(())
 }
 
 fn chromium(plan: &LaunchPlan<'_>, argv: &mut Vec<String>) -> Result<(), CommandError> {
@@ -197,8 +207,12 @@ fn http_url(url: &str) -> Result<String, CommandError> {
     }
 }
 
-fn allowed(environment: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
-    let may = |name: &str| ENV.contains(&name) || name.starts_with("LC_");
+fn allowed(environment: impl IntoIterator<Item = (String, String)>, tier: Tier) -> Vec<(String, String)> {
+    let finds_profile = |name: &str| match tier {
+        Tier::UserBrowser => OWN_PROFILE_ENV.contains(&name),
+        Tier::Managed | Tier::ExitOnly => false,
+    };
+    let may = |name: &str| ENV.contains(&name) || name.starts_with("LC_") || finds_profile(name);
     let mut env: Vec<_> = environment.into_iter().filter(|(name, _)| may(name)).collect();
     env.sort();
     env
@@ -207,6 +221,7 @@ fn allowed(environment: impl IntoIterator<Item = (String, String)>) -> Vec<(Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::browser::Kind;
 
     const URL: &str = "https://example.org/a?b#c";
 
@@ -216,8 +231,13 @@ mod tests {
     }
 
     fn plan<'a>(browser: &'a Browser, headless: bool) -> LaunchPlan<'a> {
+        let tier = match browser.kind {
+            Kind::Chromium => Tier::Managed,
+            Kind::ExitOnly => Tier::ExitOnly,
+        };
         LaunchPlan {
             browser,
+            tier,
             headless,
             profile_dir: Path::new("/run/ctr-1/x/p"),
             task_id: "0190",
@@ -264,6 +284,41 @@ mod tests {
         let golden =
             format!("/opt/b/chrome --user-data-dir=/run/ctr-1/x/p {COMMON} --class=comet-task-0190 --new-window {URL}");
         assert_eq!(argv(&plan(&browser, false)).join(" "), golden);
+    }
+
+    #[test]
+    fn a_chromium_that_is_asked_for_its_exit_alone_gets_its_url_last_and_no_pipe() {
+        let browser = browser(Family::Chrome, Kind::Chromium);
+        let golden = format!("/opt/b/chrome --user-data-dir=/run/ctr-1/x/p {COMMON} --headless=new --new-window {URL}");
+        assert_eq!(argv(&LaunchPlan { tier: Tier::ExitOnly, ..plan(&browser, true) }).join(" "), golden);
+    }
+
+    #[test]
+    fn the_persons_own_browser_gets_its_url_and_nothing_else() {
+        for (family, unsandboxed) in [(Family::Comet, " --no-sandbox"), (Family::Firefox, "")] {
+            let browser = browser(family, Kind::Chromium);
+            let own = LaunchPlan { tier: Tier::UserBrowser, ..plan(&browser, false) };
+            assert_eq!(argv(&own).join(" "), format!("/opt/b/chrome {URL}"));
+            let as_root = LaunchPlan { no_sandbox: true, ..own };
+            assert_eq!(argv(&as_root).join(" "), format!("/opt/b/chrome{unsandboxed} {URL}"));
+            let refused = command(&LaunchPlan { url: "--version", ..as_root }, []);
+            assert_eq!(refused, Err(CommandError::NotHttp("--version".to_owned())));
+        }
+    }
+
+    #[test]
+    fn only_the_persons_own_browser_is_told_where_that_persons_settings_are() {
+        let browser = browser(Family::Chrome, Kind::Chromium);
+        for (tier, expected) in [
+            (Tier::Managed, ["HOME"].as_slice()),
+            (Tier::ExitOnly, &["HOME"]),
+            (Tier::UserBrowser, &["HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"]),
+        ] {
+            let given = ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "LD_PRELOAD"];
+            let given = given.map(|name| (name.to_owned(), "v".to_owned()));
+            let env = command(&LaunchPlan { tier, ..plan(&browser, false) }, given).unwrap().env;
+            assert_eq!(env.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), expected, "{tier:?}");
+        }
     }
 
     #[test]

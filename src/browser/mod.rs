@@ -15,6 +15,7 @@ pub mod cdp;
 pub mod command;
 pub mod discover;
 pub mod facts;
+pub mod lock;
 pub mod name;
 pub mod profile;
 pub mod report;

@@ -43,6 +43,19 @@ pub struct ProfilePlace {
     pub lock: Option<PathBuf>,
 }
 
+/// Where the named profiles are, below a directory for each browser.
+#[must_use]
+pub fn root(state_dir: &Path) -> PathBuf {
+    state_dir.join("profiles")
+}
+
+/// The lock of a profile beside it, never in it: browsers clean up files that they do not know. No profile is called so: a
+/// name cannot begin with a dot.
+#[must_use]
+pub fn lock_beside(browser_dir: &Path, name: &ProfileName) -> PathBuf {
+    browser_dir.join(format!(".{}.lock", name.as_str()))
+}
+
 impl Profile {
     /// Where the profile is: `p` in the task's own run directory, or below `state_dir`, where each browser has
     /// its own, because no browser can read the profile of a newer one.
@@ -51,10 +64,8 @@ impl Profile {
         match self {
             Self::Ephemeral => ProfilePlace { dir: run_dir.join("p"), lock: None },
             Self::Named(name) => {
-                let profiles = state_dir.join("profiles").join(browser);
-                // Beside the profile, never in it: browsers clean up files that they do not know. No profile is
-                // called so: a name cannot begin with a dot.
-                let lock = profiles.join(format!(".{}.lock", name.as_str()));
+                let profiles = root(state_dir).join(browser);
+                let lock = lock_beside(&profiles, name);
                 ProfilePlace { dir: profiles.join(name.as_str()), lock: Some(lock) }
             }
         }

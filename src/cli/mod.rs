@@ -15,6 +15,7 @@ mod own;
 mod patience;
 mod print;
 mod problem;
+mod profiles;
 mod run;
 mod serve;
 mod settings;
@@ -67,6 +68,8 @@ enum Verb {
     Status(status::Status),
     /// Ask to end a task
     Cancel(cancel::Cancel),
+    /// List the profiles that keep their logins, or remove one
+    Profiles(profiles::Profiles),
     /// Tell what a service is set up with, what stands in its way here, and how a running one fares
     #[command(after_help = EXIT_CODES)]
     Doctor(doctor::Doctor),
@@ -88,6 +91,7 @@ impl Cli {
             | Verb::List(_)
             | Verb::Status(_)
             | Verb::Cancel(_)
+            | Verb::Profiles(_)
             | Verb::Token(_) => Ok(Logging::of_a_call()),
         }
     }
@@ -104,6 +108,7 @@ impl Cli {
             Verb::List(verb) => verb.run().await,
             Verb::Status(verb) => verb.run().await,
             Verb::Cancel(verb) => verb.run().await,
+            Verb::Profiles(verb) => verb.run().await,
             Verb::Doctor(verb) => verb.run().await,
             Verb::Token(verb) => verb.run(),
         }

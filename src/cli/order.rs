@@ -29,9 +29,9 @@ pub(super) struct OrderArgs {
     /// An origin whose pages may report [default: the URL's own] [repeatable]
     #[arg(long = "callback-origin", value_name = "ORIGIN")]
     callback_origins: Vec<String>,
-    /// How the page learns how to report
-    #[arg(long, value_enum, default_value_t = CallbackDelivery::Binding)]
-    callback_delivery: CallbackDelivery,
+    /// How the page learns how to report [default: binding; fragment in the person's own browser]
+    #[arg(long, value_enum)]
+    callback_delivery: Option<CallbackDelivery>,
     /// How long the browser may take to leave by itself [default: 5s]
     #[arg(long, value_name = "TIME", value_parser = span::parse)]
     grace: Option<Duration>,
@@ -127,6 +127,8 @@ enum Tier {
     Managed,
     /// Its exit
     ExitOnly,
+    /// Nothing: your own browser with your own profile, which is never stopped
+    UserBrowser,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -168,7 +170,10 @@ impl OrderArgs {
             timeouts: Some(self.timeouts.to_proto()),
             termination_grace: self.grace.and_then(span::to_proto),
             after_finish: after_finish.map_or(execute_request::AfterFinish::Unspecified, AfterFinish::to_proto).into(),
-            callback_delivery: self.callback_delivery.to_proto().into(),
+            callback_delivery: self
+                .callback_delivery
+                .map_or(execute_request::CallbackDelivery::Unspecified, CallbackDelivery::to_proto)
+                .into(),
             retention: None,
             labels: self.labels.iter().cloned().collect::<HashMap<_, _>>(),
             validate_only: false,
@@ -237,6 +242,7 @@ impl Tier {
         match self {
             Self::Managed => browser::Tier::Managed,
             Self::ExitOnly => browser::Tier::ExitOnly,
+            Self::UserBrowser => browser::Tier::UserBrowser,
         }
     }
 }

@@ -128,6 +128,7 @@ fn process(job: &Job) -> String {
     }
     let end = match (job.is_process_alive, job.exit_code, job.exit_signal) {
         (true, _, _) => "alive".to_owned(),
+        (false, Some(_), _) if job.handed_off => "handed the page to the person's own browser".to_owned(),
         (false, Some(code), _) => format!("exit code {code}"),
         (false, None, Some(signal)) => format!("ended by signal {signal}"),
         (false, None, None) => "gone".to_owned(),

@@ -1,5 +1,7 @@
 //! What comes in: facts, each with an id.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -105,6 +107,8 @@ pub enum Fact {
         out_of_memory: bool,
         /// Set when nothing of its tree was left at that moment.
         tree: Option<TreeEnd>,
+        /// How long it lived, where that is known.
+        lived: Option<Duration>,
     },
     /// Nothing of the process tree is left.
     TreeEmptied(TreeEnd),

@@ -30,6 +30,7 @@
 //! What this module does not know: processes, browsers, storage, the wire.
 
 mod apply;
+mod capability;
 mod event;
 mod id;
 mod policy;
@@ -41,6 +42,7 @@ mod tree_end;
 mod url;
 
 pub use apply::{Accepted, Applied, Job, Refusal};
+pub use capability::{Capability, Need};
 pub use event::{Event, EventId, Fact, LaunchFailure, LostCause};
 pub use id::{TaskId, TaskIdError};
 pub use policy::{Deadline, Timeout};

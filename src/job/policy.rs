@@ -1,5 +1,7 @@
 //! What decides: completion and deadlines.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{BootTime, Completion, Exit, ExitStatus, Phase, Reason, Record, ReportStatus, Status, Tier};
@@ -48,6 +50,19 @@ pub struct Deadline {
 /// The exit code by which Chromium says that another process holds its profile.
 const EXIT_PROFILE_IN_USE: i32 = 21;
 
+/// How soon after its start the exit of the person's own browser is taken for a hand-off to one that was running: it was
+/// seen to take 0.3 s, a machine that is out of breath may need thirty times that, and a person who opens a browser to
+/// quit it again at once has not looked at the page.
+const HAND_OFF_MAX: Duration = Duration::from_secs(10);
+
+/// What the exit of a browser process does to its task.
+pub(super) enum Ended {
+    /// It ends it.
+    With(Verdict),
+    /// The page is in a browser that was running already; the task goes on.
+    HandedOff,
+}
+
 /// A terminal status with its reason and what to tell a person.
 pub(super) struct Verdict {
     pub(super) status: Status,
@@ -72,7 +87,7 @@ impl Record {
     #[must_use]
     pub fn deadline(&self, heard_at: BootTime) -> Option<Deadline> {
         let limits = &self.spec.timeouts;
-        let after = |from: Option<BootTime>, span: Option<std::time::Duration>, timeout| {
+        let after = |from: Option<BootTime>, span: Option<Duration>, timeout| {
             Some(Deadline { at: from?.saturating_add(span?), timeout })
         };
         match self.status.phase() {
@@ -129,9 +144,16 @@ impl Record {
     }
 
     /// What the exit of the browser process means for a task that nothing else has ended.
-    pub(super) fn exit_verdict(&self, exit: &Exit, output_tail: &str) -> Verdict {
-        let managed = self.spec.tier == Tier::Managed;
-        let unanswered = managed && self.answer.is_none();
+    pub(super) fn exit_verdict(&self, exit: &Exit, output_tail: &str, lived: Option<Duration>) -> Ended {
+        let is_short = lived.is_some_and(|lived| lived <= HAND_OFF_MAX);
+        match (self.spec.tier, exit.status) {
+            (Tier::UserBrowser, ExitStatus::Code(0)) if is_short => Ended::HandedOff,
+            (Tier::Managed | Tier::ExitOnly | Tier::UserBrowser, _) => Ended::With(self.verdict(exit, output_tail)),
+        }
+    }
+
+    fn verdict(&self, exit: &Exit, output_tail: &str) -> Verdict {
+        let unanswered = self.spec.tier == Tier::Managed && self.answer.is_none();
         match exit.status {
             ExitStatus::Code(EXIT_PROFILE_IN_USE) if unanswered => Verdict::failed(
                 Reason::ProfileInUse,
@@ -141,7 +163,7 @@ impl Record {
                 Reason::HandedOver,
                 "the browser gave the URL to one that was already running on this profile, and left",
             ),
-            ExitStatus::Code(0) => self.clean_exit_verdict(managed),
+            ExitStatus::Code(0) => self.clean_exit_verdict(),
             ExitStatus::Code(code) => {
                 Verdict::failed(Reason::ProcessFailed, with_tail(format!("exit code {code}"), output_tail))
             }
@@ -159,18 +181,21 @@ impl Record {
         )
     }
 
-    fn clean_exit_verdict(&self, managed: bool) -> Verdict {
-        match (self.spec.completion, managed) {
-            (Completion::ProcessExit, _) | (Completion::Any, false) => {
-                Verdict::done(Reason::ProcessExited, "exit code 0")
-            }
-            (Completion::RequireReport, false) => Verdict::failed(
+    fn clean_exit_verdict(&self) -> Verdict {
+        match (self.spec.completion, self.spec.tier) {
+            (Completion::ProcessExit, Tier::Managed | Tier::ExitOnly | Tier::UserBrowser)
+            | (Completion::Any, Tier::ExitOnly) => Verdict::done(Reason::ProcessExited, "exit code 0"),
+            (Completion::RequireReport, Tier::ExitOnly) => Verdict::failed(
                 Reason::NoReport,
                 "the browser ended with exit code 0 but without the report that was required",
             ),
-            (Completion::Any | Completion::RequireReport, true) => Verdict::failed(
+            (Completion::Any | Completion::RequireReport, Tier::Managed) => Verdict::failed(
                 Reason::BrowserTerminated,
                 "the browser ended with exit code 0 while its page was open, as when it is told to quit",
+            ),
+            (Completion::Any | Completion::RequireReport, Tier::UserBrowser) => Verdict::failed(
+                Reason::BrowserTerminated,
+                "the person's own browser, which was started for this, was quit without a report",
             ),
         }
     }

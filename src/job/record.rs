@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BootTime, Reason, Spec, Status, TaskId, TreeEnd, WallTime};
+use super::{BootTime, Reason, Spec, Status, TaskId, Tier, TreeEnd, WallTime};
 
 /// What is known of a job at one revision. Read through [`super::Job`], changed only by its `apply`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +62,9 @@ pub struct Record {
     pub files: Vec<JobFile>,
     /// The process tree can no longer be told apart from strangers: nothing more will be learnt of it.
     pub tree_lost: bool,
+    /// Its process gave its URL to the person's own browser, and left. Jobs of an earlier version never did.
+    #[serde(default)]
+    pub handed_off: bool,
 }
 
 /// A browser process, named so that it cannot be mistaken for another.
@@ -191,7 +194,9 @@ impl Record {
     /// True once nothing more can happen to it by itself: it is over, and nothing of its process tree is left.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        let gone = self.process.is_none() || self.tree_end.is_some() || self.tree_lost;
+        // What the person's own browser started is the person's: nothing of it is waited for.
+        let is_left = self.spec.tier == Tier::UserBrowser && self.exit.is_some();
+        let gone = self.process.is_none() || self.tree_end.is_some() || self.tree_lost || is_left;
         self.status.is_terminal() && gone
     }
 

@@ -57,8 +57,10 @@ pub struct Spec {
 pub enum Tier {
     /// It answers over its debugging pipe: page facts are known.
     Managed,
-    /// Only its exit is known.
+    /// A browser of its own, without debugging: only its exit is known.
     ExitOnly,
+    /// The person's own browser, which may be running already and is never stopped.
+    UserBrowser,
 }
 
 /// What a task shares with others.

@@ -124,4 +124,6 @@ pub enum Reason {
     HostRestarted,
     /// LOST: the process that watches the browser died without leaving word.
     ShimDied,
+    /// RUNNING: the process gave its URL to the person's own browser, and left.
+    HandedOff,
 }

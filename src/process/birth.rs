@@ -31,8 +31,10 @@ struct Words {
     _words: Vec<CString>,
 }
 
-/// The descriptors a browser is born with.
+/// What ties a browser to us: the descriptors it is born with, and whether it dies with us.
 pub(super) struct Wiring<'a> {
+    /// It is not killed when this process dies.
+    pub(super) outlives_us: bool,
     /// Becomes 1 and 2.
     pub(super) output: BorrowedFd<'a>,
     /// Become 3 and 4.
@@ -71,8 +73,8 @@ struct Birth<'a> {
     errno: AtomicI32,
 }
 
-/// Starts the program in a process group of its own, to be killed when this process dies, inside the control group if
-/// that is allowed; says whether it is. Copying our page tables for a child that throws them away would be a third of the
+/// Starts the program in a process group of its own, to be killed when this process dies unless it is to outlive it, inside
+/// the control group if that is allowed; says whether it is. Copying our page tables for a child that throws them away would be a third of the
 /// cost of a short job, so they are shared, and this process waits until the child has no more use for them.
 pub(super) fn give_birth(
     program: &Program,
@@ -106,7 +108,9 @@ extern "C" fn be_born(birth: *mut c_void) -> c_int {
 
 fn rewire(birth: &Birth<'_>) -> Result<(), Errno> {
     rustix::process::setpgid(None, None)?;
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    if !birth.wiring.outlives_us {
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    }
     if rustix::process::getppid() != Some(birth.parent) {
         // It died before it could be told to take us along.
         return Err(Errno::SRCH);

@@ -66,6 +66,10 @@ pub struct Go {
     pub away_max_ms: u64,
     /// How long the browser has between SIGTERM and SIGKILL when the shim ends it by itself, in milliseconds.
     pub grace_ms: u64,
+    /// Whether it is not ours to end: then nothing signals it, it outlives the shim, keeps its own TMPDIR, is born into
+    /// no control group, and nothing is waited for but the exit of its root.
+    #[serde(default)]
+    pub left_alone: bool,
 }
 
 /// When each step of the stop ladder is taken, in milliseconds from now; 0 is at once.
@@ -189,7 +193,7 @@ pub struct Exited {
     pub cause: Option<AwayCause>,
     /// The end of its standard output and error, mixed, without control characters but for line ends.
     pub output_tail: String,
-    /// Whether nothing it started is left, so that no Empty follows.
+    /// Whether nothing it started is left. Else Empty follows, unless it is left alone.
     pub empty: bool,
     /// The furthest step of the stop ladder that was taken.
     pub stopped_by: StopStep,
@@ -201,6 +205,9 @@ pub struct Exited {
     /// How the whole tree ended, when nothing of it is left; shims of an earlier version do not say.
     #[serde(default)]
     pub proof: Option<Proof>,
+    /// How long the root lived, in milliseconds; earlier shims do not tell.
+    #[serde(default)]
+    pub lived_ms: Option<u64>,
 }
 
 /// Everything the browser started is gone.
@@ -368,6 +375,7 @@ mod tests {
             run_deadline_boot_ns: Some(u64::MAX),
             away_max_ms: 1,
             grace_ms: 2,
+            left_alone: true,
         };
         let stop = Stop { asked: true, close_pipe_after_ms: 1, term_after_ms: 2, kill_after_ms: 3 };
         for order in [Order::Go(go), Order::Browser(b"{}".to_vec()), Order::Ack(7), Order::Stop(stop), Order::Disarm] {
@@ -386,6 +394,7 @@ mod tests {
             killed: 3,
             out_of_memory: true,
             proof: None,
+            lived_ms: Some(4),
         };
         let steps = vec![StepTaken { step: StopStep::PipeClosed, at_us: 8, processes_left: 7 }];
         let used = Used { cpu_time_us: 1, largest_process_bytes: 2, memory_peak_bytes: Some(3) };
@@ -426,6 +435,21 @@ mod tests {
                 }
                 other => panic!("{other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_version_says_is_understood_without_what_it_did_not_know() {
+        let go = br#"{"argv":["/b"],"env":[],"pipe":false,"lock":null,"run_deadline_boot_ns":null,"away_max_ms":1,"grace_ms":2}"#;
+        match Order::decode(frame_of(&frame::encode(GO, 0, go))).unwrap() {
+            Some(Order::Go(go)) => assert!(!go.left_alone),
+            other => panic!("{other:?}"),
+        }
+        let exited =
+            br#"{"status":{"code":0},"cause":null,"output_tail":"","empty":true,"stopped_by":"none","killed":0}"#;
+        match FromShim::decode(frame_of(&frame::encode(EXITED, 1, exited))).unwrap() {
+            Some(FromShim::Numbered(Numbered { told: Told::Exited(exited), .. })) => assert_eq!(exited.lived_ms, None),
+            other => panic!("{other:?}"),
         }
     }
 

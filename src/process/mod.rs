@@ -40,7 +40,7 @@ pub use clock::{boot_id, boot_now_ns};
 pub use identity::{Identity, Nonce, NonceError};
 pub use launch::{LaunchError, Launcher};
 pub use launcher::become_launcher_if_asked;
-pub use machine::{dev_shm_bytes, host_name, is_root};
+pub use machine::{dev_shm_bytes, host_name, is_root, uses_directory};
 pub use message::{
     ACKNOWLEDGE_MAX, AwayCause, Empty, ExitStatus, Exited, Go, Hello, Numbered, Order, Refused, Started, Stop,
     StopStep, Told,

@@ -94,8 +94,10 @@ pub struct KnownBrowser {
     pub name: String,
     /// Its version, where that can be read without running it.
     pub version: Option<String>,
-    /// What can be asked of it.
+    /// What is asked of it where a task says nothing else.
     pub tier: Tier,
+    /// All that can be asked of it, that first.
+    pub tiers: &'static [Tier],
     /// Its program.
     pub path: PathBuf,
 }
@@ -156,7 +158,8 @@ impl Host {
 
     /// True when this browser's sandbox will not run here.
     pub(super) fn needs_sandbox(&self, browser: &Browser) -> bool {
-        tier(browser) == Tier::Managed && self.as_root && !self.no_sandbox
+        // Whichever tier: it refuses to start.
+        browser.kind == Kind::Chromium && self.as_root && !self.no_sandbox
     }
 }
 
@@ -185,11 +188,19 @@ fn remedy(fault: &Fault) -> &'static str {
     }
 }
 
-/// What can be asked of a browser.
+/// What is asked of a browser where a task says nothing else: the most that it can.
 pub(super) fn tier(browser: &Browser) -> Tier {
     match browser.kind {
         Kind::Chromium => Tier::Managed,
         Kind::ExitOnly => Tier::ExitOnly,
+    }
+}
+
+/// All that can be asked of a browser, the most first.
+pub(super) fn tiers(browser: &Browser) -> &'static [Tier] {
+    match browser.kind {
+        Kind::Chromium => &Tier::ALL,
+        Kind::ExitOnly => &[Tier::ExitOnly, Tier::UserBrowser],
     }
 }
 
@@ -199,6 +210,7 @@ impl From<&Browser> for KnownBrowser {
             name: browser.name.clone(),
             version: browser.version.clone(),
             tier: tier(browser),
+            tiers: tiers(browser),
             path: browser.binary.clone(),
         }
     }

@@ -138,6 +138,16 @@ impl Admission {
         profile
     }
 
+    /// The right to a profile that nobody uses or waits for; whoever asks for it from now on waits.
+    pub(super) fn hold_idle_profile(self: &Arc<Self>, profile: &Profile) -> Option<ProfileHold> {
+        let Profile::Named(name) = profile else { return None };
+        let mut state = self.lock();
+        let is_awaited = state.waiting.values().any(|waiting| waiting.profile == *profile);
+        // True when it was not there before.
+        let is_free = !is_awaited && state.profiles.insert(name.clone());
+        is_free.then(|| ProfileHold { admission: Arc::clone(self), name: Some(name.clone()) })
+    }
+
     /// Grants, in order, all that can run now. The grants are delivered without the lock: a
     /// receiver that is gone drops its grant, which comes back here.
     fn pump(self: &Arc<Self>, state: &mut State) -> Vec<(oneshot::Sender<Grant>, Grant)> {
@@ -318,6 +328,22 @@ mod tests {
         assert!(second.try_granted().is_none(), "the window is still open");
         drop(grant.profile);
         assert!(second.try_granted().is_some());
+    }
+
+    #[test]
+    fn only_an_idle_profile_is_held_and_then_others_wait_for_it() {
+        let admission = admission(2, 10);
+        let held = admission.hold_idle_profile(&named("work")).unwrap();
+        assert!(admission.hold_idle_profile(&named("work")).is_none());
+        let mut waiting = admission.enter(&named("work")).unwrap();
+        assert!(waiting.try_granted().is_none());
+        drop(held);
+        let grant = waiting.try_granted().unwrap();
+        assert!(admission.hold_idle_profile(&named("work")).is_none(), "it is used");
+        let behind = admission.enter(&named("work")).unwrap();
+        drop((grant, behind));
+        assert!(admission.hold_idle_profile(&named("work")).is_some());
+        assert!(admission.hold_idle_profile(&named("mail")).is_some());
     }
 
     #[test]

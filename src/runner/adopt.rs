@@ -21,7 +21,7 @@ impl Attendant {
     /// Begins to speak with the browser; once.
     pub(super) async fn open_session(&mut self) {
         let job = self.job();
-        if job.spec.tier == Tier::ExitOnly || self.session.is_some() {
+        if job.spec.tier != Tier::Managed || self.session.is_some() {
             return;
         }
         let plan = PagePlan {

@@ -122,25 +122,31 @@ async fn launch(attendant: &mut Attendant, mut shim: Preparing) -> Stay<Shim> {
     };
     match ready {
         Ok(shim) => go(attendant, shim).await,
-        Err(message) => fail(attendant, format!("the browser's watcher could not be started: {message}")).await,
+        Err(message) => {
+            let message = format!("the browser's watcher could not be started: {message}");
+            fail(attendant, LaunchFailure::Refused, message).await
+        }
     }
 }
 
 async fn go(attendant: &mut Attendant, mut shim: Shim) -> Stay<Shim> {
     let order = match launch::go(&attendant.host, &attendant.job()) {
         Ok(go) => Order::Go(go),
-        Err(error) => return fail(attendant, error.to_string()).await,
+        Err(error) => return fail(attendant, error.failure(), error.to_string()).await,
     };
     attendant.launched = true;
     attendant.word_at = Some(Instant::now());
     match shim.send(&order).await {
         Ok(()) => Stay::Going(shim),
-        Err(error) => fail(attendant, format!("the browser's watcher left before it was told to start: {error}")).await,
+        Err(error) => {
+            let message = format!("the browser's watcher left before it was told to start: {error}");
+            fail(attendant, LaunchFailure::Refused, message).await
+        }
     }
 }
 
-async fn fail(attendant: &mut Attendant, message: String) -> Stay<Shim> {
-    attendant.record(Fact::LaunchFailed { failure: LaunchFailure::Refused, message }).await;
+async fn fail(attendant: &mut Attendant, failure: LaunchFailure, message: String) -> Stay<Shim> {
+    attendant.record(Fact::LaunchFailed { failure, message }).await;
     Stay::Over
 }
 

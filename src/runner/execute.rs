@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     browser::Browser,
-    job::{Accepted, AfterFinish, EventId, Job, Phase, Spec, TaskId, Tier},
+    job::{Accepted, AfterFinish, CallbackDelivery, EventId, Job, Need, Phase, Spec, TaskId, Tier},
     ledger::{Append, Appended, Fault, JobLog, RequestKey},
 };
 
@@ -143,14 +143,14 @@ impl Host {
     /// Fills in what the order leaves to this host, and refuses what it cannot do.
     fn choose(&self, order: &Order) -> Result<Spec, ExecuteError> {
         let browser = self.browser(order.browser.as_deref())?;
-        let tier = about::tier(browser);
-        if let (Tier::ExitOnly, Some(field)) = (tier, order.needs_page_facts) {
-            return Err(ExecuteError::TierCannot { field, browser: browser.name.clone() });
-        }
+        let tier = tier_for(order, browser)?;
         if self.needs_sandbox(browser) {
             return Err(ExecuteError::SandboxNeedsUser);
         }
         let headless = match order.mode {
+            Mode::Auto | Mode::Headed if tier == Tier::UserBrowser && !self.has_display() => {
+                return Err(ExecuteError::UserBrowserNeedsDisplay);
+            }
             Mode::Auto => !self.has_display(),
             Mode::Headed if !self.has_display() => return Err(ExecuteError::NoDisplay),
             Mode::Headed => false,
@@ -158,6 +158,10 @@ impl Host {
         };
         let after_finish =
             order.after_finish.unwrap_or(if headless { AfterFinish::Close } else { AfterFinish::KeepOpen });
+        let callback_delivery = order.callback_delivery.unwrap_or(match tier {
+            Tier::Managed | Tier::ExitOnly => CallbackDelivery::Binding,
+            Tier::UserBrowser => CallbackDelivery::Fragment,
+        });
         let callback_origins =
             if order.callback_origins.is_empty() { vec![order.url.origin()] } else { order.callback_origins.clone() };
         Ok(Spec {
@@ -169,7 +173,7 @@ impl Host {
             completion: order.completion,
             fail_on_http_error: order.fail_on_http_error,
             callback_origins,
-            callback_delivery: order.callback_delivery,
+            callback_delivery,
             timeouts: order.timeouts,
             grace: order.grace,
             after_finish,
@@ -191,6 +195,22 @@ impl Host {
                     known: self.browsers.iter().map(|browser| browser.name.clone()).collect(),
                 })
             }
+        }
+    }
+}
+
+/// What is to be asked of the browser, if it can do in that tier all that the order asks for.
+fn tier_for(order: &Order, browser: &Browser) -> Result<Tier, ExecuteError> {
+    let offered = about::tiers(browser);
+    let tier = match order.tier {
+        None => about::tier(browser),
+        Some(tier) if offered.contains(&tier) => tier,
+        Some(tier) => return Err(ExecuteError::TierNotOffered { tier, browser: browser.name.clone(), offered }),
+    };
+    match order.needs.iter().find(|need| !tier.can(need.capability)) {
+        None => Ok(tier),
+        Some(Need { field, capability }) => {
+            Err(ExecuteError::TierCannot { field, capability: *capability, browser: browser.name.clone(), tier })
         }
     }
 }

@@ -7,10 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Host, host::boot_now};
+use super::{
+    Host,
+    host::boot_now,
+    profile_lock::{self, ProfileInUse},
+};
 use crate::{
-    browser::{self, Kind, LaunchPlan, command::CommandError, name::NameError, profile},
-    job::{CallbackDelivery, Job, Profile},
+    browser::{self, Family, LaunchPlan, command::CommandError, name::NameError, profile},
+    job::{CallbackDelivery, Job, LaunchFailure, Profile, Tier},
     process::{Go, Nonce},
 };
 
@@ -25,6 +29,18 @@ pub(super) enum LaunchError {
     ProfileDir(PathBuf, io::Error),
     #[error(transparent)]
     Command(#[from] CommandError),
+    #[error(transparent)]
+    ProfileInUse(#[from] ProfileInUse),
+}
+
+impl LaunchError {
+    /// What kind of failure the job is told of.
+    pub(super) const fn failure(&self) -> LaunchFailure {
+        match self {
+            Self::ProfileInUse(_) => LaunchFailure::ProfileHeld,
+            Self::BrowserGone(_) | Self::Profile(_) | Self::ProfileDir(..) | Self::Command(_) => LaunchFailure::Refused,
+        }
+    }
 }
 
 /// Ties a shim to its launch.
@@ -45,18 +61,26 @@ pub(super) fn go(host: &Host, job: &Job) -> Result<Go, LaunchError> {
         Profile::Named(name) => profile::Profile::Named(profile::ProfileName::parse(name)?),
     };
     let profile = profile.place(host.dirs.place(&task_id).run_dir(), &host.state_dir, &browser.name);
-    if profile.lock.is_some() {
+    let is_own = job.spec.tier == Tier::UserBrowser;
+    // Firefox alone makes none: it asks a person what to do about a profile that is not there.
+    if profile.lock.is_some() || (browser.family == Family::Firefox && !is_own) {
         private_dir(&profile.dir).map_err(|error| LaunchError::ProfileDir(profile.dir.clone(), error))?;
+    }
+    if profile.lock.is_some() {
+        // The job holds the right to it, so that what is left there is nobody's of this service.
+        profile_lock::heal(&profile.dir)?;
     }
     // A browser without a pipe is told by its arguments, which other users of the machine can read: whoever does may
     // report on this one task.
     let url = format!("{}{}", job.spec.url.as_str(), fragment(host, job));
     let plan = LaunchPlan {
         browser,
+        tier: job.spec.tier,
         headless: job.spec.headless,
         profile_dir: &profile.dir,
         task_id: &task_id,
-        no_sandbox: host.no_sandbox,
+        // An ordinary person's own browser has its sandbox, whatever the service's own are started without.
+        no_sandbox: host.no_sandbox && (!is_own || host.as_root),
         small_dev_shm: host.small_dev_shm,
         url: &url,
     };
@@ -64,11 +88,12 @@ pub(super) fn go(host: &Host, job: &Job) -> Result<Go, LaunchError> {
     Ok(Go {
         argv: command.argv,
         env: command.env,
-        pipe: browser.kind == Kind::Chromium,
+        pipe: job.spec.tier == Tier::Managed,
         lock: profile.lock,
         run_deadline_boot_ns: job.spec.timeouts.run.map(|run| boot_now().saturating_add(run).nanos()),
         away_max_ms: u64::try_from(host.away_max.as_millis()).unwrap_or(u64::MAX),
         grace_ms: u64::try_from(job.spec.grace.as_millis()).unwrap_or(u64::MAX),
+        left_alone: is_own,
     })
 }
 

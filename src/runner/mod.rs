@@ -26,6 +26,8 @@ mod live;
 mod meters;
 mod order;
 mod peaks;
+mod profile_lock;
+mod profiles;
 mod reconcile;
 mod recorder;
 mod retention;
@@ -40,12 +42,13 @@ use std::{sync::Arc, time::Duration};
 pub use about::{About, KnownBrowser, Problem};
 pub use host::{Host, HostParts};
 pub use order::{Mode, Order, profile};
+pub use profiles::{KnownProfile, ProfileError, ProfileKey, ProfilePage};
 pub use samples::{AllSamples, Samples};
 pub use token::{Purpose, StateKey};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    job::{Job, Now, Refusal, ReportStatus, TaskId},
+    job::{Capability, Job, Now, Refusal, ReportStatus, TaskId, Tier},
     ledger::{Fault, JobLog, Ledger, ReadError},
     process::TreeReading,
 };
@@ -79,15 +82,32 @@ pub enum ExecuteError {
         /// What there is.
         known: Vec<String>,
     },
-    /// The browser cannot do what a field asks for.
+    /// The browser cannot do in its tier what a field asks for.
     #[error(
-        "{browser:?} can only be started and ended, so {field} cannot be honoured; leave it out or choose a managed browser"
+        "{field} takes {}, which {browser:?} does not have in the tier {}; leave it out, or use a browser in the tier {}",
+        .capability.name(), .tier.name(), .capability.tier().name()
     )]
     TierCannot {
         /// The field.
         field: &'static str,
+        /// What it takes.
+        capability: Capability,
         /// The browser.
         browser: String,
+        /// What was to be asked of it.
+        tier: Tier,
+    },
+    /// The browser has no such tier.
+    #[error(
+        "{browser:?} cannot be asked for the tier {}; it has: {}", .tier.name(), tier_names(.offered)
+    )]
+    TierNotOffered {
+        /// What was asked for.
+        tier: Tier,
+        /// The browser.
+        browser: String,
+        /// What it has.
+        offered: &'static [Tier],
     },
     /// No browser at all.
     #[error("{BROWSER_NOT_FOUND}")]
@@ -100,6 +120,11 @@ pub enum ExecuteError {
         "mode HEADED needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set for the service; use HEADLESS or start the service in a session with one"
     )]
     NoDisplay,
+    /// The person's own browser has windows, and there is no display.
+    #[error(
+        "the tier USER_BROWSER needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set for the service; start the service in the person's session"
+    )]
+    UserBrowserNeedsDisplay,
     /// Too many jobs wait already.
     #[error("{queue_max} jobs are waiting already, which is this runner's limit; try again later")]
     QueueFull {
@@ -115,6 +140,10 @@ pub enum ExecuteError {
     /// The job could not be remembered, so it was not made.
     #[error("the job could not be remembered ({0}); try again with the same request_id")]
     Ledger(Fault),
+}
+
+fn tier_names(tiers: &[Tier]) -> String {
+    tiers.iter().map(|tier| tier.name()).collect::<Vec<_>>().join(", ")
 }
 
 /// Why a call about a job was not done.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     browser::name::{NameError, check_name},
-    job::{AfterFinish, CallbackDelivery, Completion, DialogPolicy, Isolation, Profile, TaskUrl, Tier, Timeouts},
+    job::{AfterFinish, CallbackDelivery, Completion, DialogPolicy, Isolation, Need, Profile, TaskUrl, Tier, Timeouts},
 };
 
 /// A checked request to open a URL.
@@ -29,12 +29,12 @@ pub struct Order {
     pub fail_on_http_error: bool,
     /// Origins whose pages may report; empty for the URL's own.
     pub callback_origins: Vec<String>,
-    /// How the page learns how to report.
-    pub callback_delivery: CallbackDelivery,
+    /// How the page learns how to report; none for the default of the tier.
+    pub callback_delivery: Option<CallbackDelivery>,
     /// The five timeouts.
     pub timeouts: Timeouts,
-    /// The first field asked for that only a browser with page facts can honour.
-    pub needs_page_facts: Option<&'static str>,
+    /// Each field asked for that not every tier can honour, and what it takes.
+    pub needs: Vec<Need>,
     /// How long the browser may take to leave by itself.
     pub grace: Duration,
     /// What becomes of the browser; none for the default of the mode.
@@ -99,9 +99,9 @@ mod tests {
             completion: Completion::Any,
             fail_on_http_error: false,
             callback_origins: Vec::new(),
-            callback_delivery: CallbackDelivery::Binding,
+            callback_delivery: None,
             timeouts: Timeouts { queue: None, launch: None, navigation: None, run: None, idle: None },
-            needs_page_facts: None,
+            needs: Vec::new(),
             grace: Duration::from_secs(5),
             after_finish: None,
             retention: Duration::from_secs(60),

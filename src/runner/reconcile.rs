@@ -11,7 +11,7 @@ use super::{
     attendant::Attendant,
 };
 use crate::{
-    job::{Fact, Job, LostCause, Phase},
+    job::{Fact, Job, LostCause, Phase, Tier},
     ledger::{JobLog, ReadError},
     process::{self, Shim, exit_file},
 };
@@ -26,6 +26,8 @@ enum Found {
     Queued,
     /// It left the queue but never got its word.
     Unlaunched,
+    /// It was handed to the person's own browser, and has no process that could be found.
+    HandedOff,
     /// There is nothing that could prove anything.
     Nothing(LostCause),
 }
@@ -66,6 +68,7 @@ impl Host {
         let what = match &found {
             Found::Alive(_) => "adopted",
             Found::Ended => "ended meanwhile",
+            Found::HandedOff => "handed off",
             Found::Queued => "still queued",
             Found::Unlaunched => "to be started anew",
             Found::Nothing(_) => "lost",
@@ -77,8 +80,19 @@ impl Host {
                 None
             }
             Found::Ended => {
-                let attendant = Attendant::new(Arc::clone(self), self.live.attend(log));
+                let mut attendant = Attendant::new(Arc::clone(self), self.live.attend(log));
+                if job.spec.tier == Tier::UserBrowser && !job.status.is_terminal() {
+                    // What it left may say that it goes on without a process.
+                    attendant.hold(self.admission.occupy(&job.spec.profile));
+                }
                 self.tasks.spawn(attendant.read_left());
+                None
+            }
+            Found::HandedOff => {
+                let mut attendant = Attendant::new(Arc::clone(self), self.live.attend(log));
+                attendant.hold(self.admission.occupy(&job.spec.profile));
+                attendant.launched = true;
+                self.tasks.spawn(attendant.run());
                 None
             }
             Found::Queued => Some(log),
@@ -109,6 +123,9 @@ impl Host {
         // Looked for only now: a shim that was leaving has written it by the time its socket is gone.
         if matches!(exit_file::read(&place), Ok(Some(_))) {
             return Found::Ended;
+        }
+        if same_boot && job.handed_off && !job.status.is_terminal() {
+            return Found::HandedOff;
         }
         match job.status.phase() {
             Phase::Waiting if same_boot && !place.went() => {

@@ -241,6 +241,7 @@ mod tests {
             output_tail: String::new(),
             out_of_memory: false,
             tree: None,
+            lived: None,
         })
         .await;
         assert_eq!((live.tree(), live.sample().process), (None, None));

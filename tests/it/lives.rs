@@ -71,6 +71,7 @@ fn facts() -> Vec<Fact> {
             output_tail: String::new(),
             out_of_memory: false,
             tree: Some(TreeEnd { step: StopStep::Closed, killed: 0, steps: Vec::new(), at: None, resources: None }),
+            lived: None,
         },
     ]
 }

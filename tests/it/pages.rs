@@ -1,10 +1,12 @@
 //! A web server for tests: pages that a test writes, on a loopback port of its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
+
+use super::real::LONG;
 
 /// What the server answers at one path.
 #[derive(Clone)]
@@ -19,6 +21,8 @@ struct Shared {
     answers: HashMap<String, Answer>,
     gate_open: bool,
     stopped: bool,
+    /// The paths that were asked for.
+    asked: HashSet<String>,
 }
 
 /// The server; it stops when dropped.
@@ -72,6 +76,13 @@ impl Pages {
         let answer = Answer { status: 200, headers: headers.to_owned(), body: body.to_owned() };
         self.shared.0.lock().unwrap().answers.insert(path.to_owned(), answer);
         self.url(path)
+    }
+
+    /// Blocks until a path has been asked for.
+    pub(crate) fn wait_for(&self, path: &str) {
+        let shared = self.shared.0.lock().unwrap();
+        let waited = self.shared.1.wait_timeout_while(shared, LONG, |shared| !shared.asked.contains(path)).unwrap().1;
+        assert!(!waited.timed_out(), "{path} is not asked for");
     }
 
     /// Lets `/gate` answer, now and later.
@@ -145,6 +156,8 @@ fn answer_for(target: &str, shared: &(Mutex<Shared>, Condvar)) -> Option<Answer>
         return plain(status, "", "");
     }
     let mut guard = shared.0.lock().unwrap();
+    guard.asked.insert(path.to_owned());
+    shared.1.notify_all();
     match path {
         "/redirect" => plain(302, &format!("Location: {query}\r\n"), ""),
         "/download" => plain(200, "Content-Disposition: attachment; filename=a.bin\r\n", "abc"),

@@ -233,6 +233,7 @@ impl Drop for Driven {
 
 fn spawn(browser: &Browser, url: &str, display: Option<&str>, dir: &Path) -> Child {
     let plan = LaunchPlan {
+        tier: comet_task_runner::job::Tier::Managed,
         browser,
         headless: display.is_none(),
         profile_dir: &dir.join("p"),

@@ -12,8 +12,8 @@ use rustix::process::Signal;
 use super::{
     nothing_left::Tidy,
     processes,
-    real::{Real, Seats, assert_ended, chromium_by_hand, headless, load_state},
-    service::{Options, eventually, to_end, watch},
+    real::{Real, Seats, assert_ended, headless, load_state},
+    service::{Options, to_end, watch},
 };
 
 /// A page that nothing ends by itself.
@@ -174,24 +174,6 @@ async fn a_queued_task_is_cancelled_without_a_browser() {
     assert_eq!(real.finish(&queued.task_id).await.process_id, 0);
     real.cancel(&first.task_id).await;
     assert_ended(&real.finish(&first.task_id).await, Status::Cancelled, Reason::CancelRequested);
-}
-
-#[tokio::test]
-async fn a_profile_that_a_foreign_browser_holds_is_in_use() {
-    let Some(mut real) = Real::start().await else { return };
-    let profile = real.service.state_dir().join("profiles/chromium/work");
-    std::fs::create_dir_all(&profile).unwrap();
-    let mut foreign = chromium_by_hand(&profile, None).arg("about:blank").spawn().unwrap();
-    eventually("that the foreign browser holds its profile", || {
-        profile.join("SingletonLock").symlink_metadata().is_ok()
-    });
-    let url = real.pages.html("/idle", IDLE);
-    let request = v1::ExecuteRequest { profile: "work".to_owned(), ..headless(&url) };
-    let job = real.run(request).await;
-    foreign.kill().unwrap();
-    foreign.wait().unwrap();
-    assert_ended(&job, Status::Failed, Reason::ProfileInUse);
-    assert_eq!(job.exit_code, Some(21));
 }
 
 #[tokio::test]

@@ -170,7 +170,7 @@ async fn what_only_page_facts_could_honour_is_refused_for_a_browser_without_them
         let refusal = refused(client.execute(request).await);
         assert_eq!((refusal.code, refusal.reason.as_str()), (Code::InvalidArgument, "TIER_CANNOT"), "{field}");
         assert_eq!(refusal.fields[0].0, field);
-        assert!(refusal.fields[0].1.contains("choose a managed browser"));
+        assert!(refusal.fields[0].1.contains("use a browser in the tier MANAGED"));
     }
     assert_eq!(jobs_made(&service), 0);
 }

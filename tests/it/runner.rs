@@ -1,6 +1,10 @@
 //! What a runner tells of itself: browsers, bounds, load, and what stands in its way.
 
-use comet_task_runner::api::v1::{self, browser::Tier, get_runner_response::KnownBrowser};
+use comet_task_runner::api::v1::{
+    self,
+    browser::{Capability, Tier},
+    get_runner_response::KnownBrowser,
+};
 
 use super::{
     real::{Seats, not_run},
@@ -11,6 +15,15 @@ use super::{
 
 async fn runner(client: &mut Client) -> v1::GetRunnerResponse {
     client.get_runner(v1::GetRunnerRequest {}).await.unwrap().into_inner()
+}
+
+/// What a browser can do that is a task's own but cannot be asked.
+const EXIT_ONLY: [Capability; 5] =
+    [Capability::Windows, Capability::Stop, Capability::ExitStatus, Capability::Profile, Capability::Headless];
+
+fn known_tier(tier: Tier, capabilities: &[Capability]) -> v1::get_runner_response::KnownTier {
+    let capabilities = capabilities.iter().map(|capability| (*capability).into()).collect();
+    v1::get_runner_response::KnownTier { tier: tier.into(), capabilities }
 }
 
 #[tokio::test]
@@ -25,6 +38,7 @@ async fn a_runner_tells_what_it_is_and_what_bounds_it() {
         version: String::new(),
         tier: Tier::ExitOnly.into(),
         path: stub_browser().display().to_string(),
+        tiers: vec![known_tier(Tier::ExitOnly, &EXIT_ONLY), known_tier(Tier::UserBrowser, &[])],
     };
     assert_eq!(told.browsers.first(), Some(&stub), "the one that was named by hand comes first");
     let limits = told.limits.unwrap();

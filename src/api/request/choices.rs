@@ -70,8 +70,10 @@ pub(super) fn tier(faults: &mut Faults, value: i32) -> Option<Tier> {
         Ok(Wire::Unspecified) => None,
         Ok(Wire::Managed) => Some(Tier::Managed),
         Ok(Wire::ExitOnly) => Some(Tier::ExitOnly),
+        Ok(Wire::UserBrowser) => Some(Tier::UserBrowser),
         Err(_) => {
-            faults.add("tier", "ENUM_UNKNOWN", format!("{value} is not a tier; give MANAGED or EXIT_ONLY"));
+            let remedy = format!("{value} is not a tier; give MANAGED, EXIT_ONLY or USER_BROWSER");
+            faults.add("tier", "ENUM_UNKNOWN", remedy);
             None
         }
     }

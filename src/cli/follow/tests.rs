@@ -14,7 +14,8 @@ use super::*;
 use crate::api::v1::{
     CallbackRequest, CallbackResponse, CancelJobRequest, CancelJobResponse, ExecuteRequest, ExecuteResponse,
     GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse, ListJobsRequest, ListJobsResponse,
-    WatchJobsRequest, WatchJobsResponse,
+    ListProfilesRequest, ListProfilesResponse, RemoveProfileRequest, RemoveProfileResponse, WatchJobsRequest,
+    WatchJobsResponse,
     task_runner_server::{TaskRunner, TaskRunnerServer},
 };
 
@@ -66,6 +67,17 @@ impl TaskRunner for Script {
 
     async fn get_runner(&self, _: Request<GetRunnerRequest>) -> Result<Response<GetRunnerResponse>, Status> {
         unreachable!("following asks nothing of the runner")
+    }
+
+    async fn list_profiles(&self, _: Request<ListProfilesRequest>) -> Result<Response<ListProfilesResponse>, Status> {
+        unreachable!("following is about no profile")
+    }
+
+    async fn remove_profile(
+        &self,
+        _: Request<RemoveProfileRequest>,
+    ) -> Result<Response<RemoveProfileResponse>, Status> {
+        unreachable!("following is about no profile")
     }
 }
 

@@ -1,7 +1,9 @@
 //! What the end of a browser's processes does to its job.
 
+use std::time::Duration;
+
 use super::{Applied, Refusal, Step};
-use crate::job::{Exit, ExitStatus, Phase, TreeEnd};
+use crate::job::{Exit, ExitStatus, Phase, Reason, TreeEnd, policy::Ended};
 
 impl Step<'_> {
     pub(super) fn exited(
@@ -10,18 +12,26 @@ impl Step<'_> {
         output_tail: &str,
         out_of_memory: bool,
         tree: Option<&TreeEnd>,
+        lived: Option<Duration>,
     ) -> Applied {
         let exit = Exit { status, at: self.wall() };
         match self.phase {
             Phase::Waiting => Applied::Refused(Refusal::NotLaunched),
             Phase::Running | Phase::Stopping | Phase::Over if self.job.exit.is_some() => Applied::Unchanged,
             Phase::Running => self.change(|job| {
-                let verdict = if out_of_memory {
-                    self.job.out_of_memory_verdict()
+                let ended = if out_of_memory {
+                    Ended::With(self.job.out_of_memory_verdict())
                 } else {
-                    self.job.exit_verdict(&exit, output_tail)
+                    self.job.exit_verdict(&exit, output_tail, lived)
                 };
-                self.decide(job, Some(verdict));
+                match ended {
+                    Ended::With(verdict) => self.end(job, verdict),
+                    Ended::HandedOff => {
+                        job.reason = Reason::HandedOff;
+                        job.message = format!("{} has the page; its process has left", job.spec.browser);
+                        job.handed_off = true;
+                    }
+                }
                 job.exit = Some(exit);
                 job.tree_end = tree.cloned();
             }),

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::policy::Verdict;
 use super::record::{Answer, Cancel, Process, Record, Report};
 use super::{
-    BootTime, Event, Fact, LaunchFailure, LostCause, Now, Phase, Reason, ReportStatus, Spec, Status, TaskId, Timeout,
+    BootTime, Event, Fact, LaunchFailure, LostCause, Now, Phase, Reason, ReportStatus, Spec, Status, TaskId, Tier,
+    Timeout,
 };
 
 /// The record of a task's execution at one revision. Read it as a [`Record`]; change it through [`Job::apply`].
@@ -99,6 +100,7 @@ impl Job {
             tree_end: None,
             files: Vec::new(),
             tree_lost: false,
+            handed_off: false,
         })
     }
 
@@ -117,8 +119,8 @@ impl Job {
             Fact::PageCrashed { status, out_of_memory } => step.page_crashed(status, *out_of_memory),
             Fact::Reported { status, message, result } => step.reported(*status, message, result.as_deref()),
             Fact::RuleMatched { rule, success } => step.rule_matched(rule, *success),
-            Fact::Exited { status, output_tail, out_of_memory, tree } => {
-                step.exited(*status, output_tail, *out_of_memory, tree.as_ref())
+            Fact::Exited { status, output_tail, out_of_memory, tree, lived } => {
+                step.exited(*status, output_tail, *out_of_memory, tree.as_ref(), *lived)
             }
             Fact::TreeEmptied(tree) => step.tree_emptied(tree),
             Fact::FileKept { name, kind, size_bytes } => step.file_kept(name, *kind, *size_bytes),
@@ -166,6 +168,10 @@ impl Step<'_> {
             Phase::Stopping if self.job.process.is_none() => self.change(|job| {
                 job.started_at = Some(self.wall());
                 job.process = Some(process.clone());
+                if self.leaves_browser() {
+                    job.message = LEFT_AS_IT_IS.to_owned();
+                    self.end_stopped(job);
+                }
             }),
             Phase::Running | Phase::Stopping => Applied::Refused(Refusal::AlreadyLaunched),
             Phase::Over => Applied::Refused(Refusal::Over),
@@ -233,6 +239,11 @@ impl Step<'_> {
                     },
                 );
             }),
+            Phase::Running if self.leaves_browser() => self.change(|job| {
+                let message = format!("cancelled; {LEFT_AS_IT_IS}");
+                self.end(job, Verdict { status: Status::Cancelled, reason: Reason::CancelRequested, message });
+                job.cancel = Some(cancel);
+            }),
             Phase::Running => self.change(|job| {
                 job.status = Status::Stopping;
                 job.reason = Reason::CancelRequested;
@@ -256,6 +267,10 @@ impl Step<'_> {
                     job,
                     Verdict { status: Status::TimedOut, reason: timeout.reason(), message: timeout_message(timeout) },
                 );
+            }),
+            Phase::Running if self.leaves_browser() => self.change(|job| {
+                let message = format!("{}; {LEFT_AS_IT_IS}", timeout_message(timeout));
+                self.end(job, Verdict { status: Status::TimedOut, reason: timeout.reason(), message });
             }),
             Phase::Running => self.change(|job| {
                 job.status = Status::Stopping;
@@ -307,6 +322,11 @@ impl Step<'_> {
         job.finished_at = Some(self.wall());
     }
 
+    /// The person's own browser outlives its tasks: there is nothing to stop, and nothing to wait for.
+    fn leaves_browser(&self) -> bool {
+        self.job.spec.tier == Tier::UserBrowser
+    }
+
     /// STOPPING becomes what it was stopped for; its reason stays.
     fn end_stopped(&self, job: &mut Record) {
         let cancelled = job.reason == Reason::CancelRequested;
@@ -323,6 +343,9 @@ impl Step<'_> {
         self.now.boot
     }
 }
+
+/// What is said of a browser that is not ours to end.
+const LEFT_AS_IT_IS: &str = "the person's own browser was left as it is";
 
 fn timeout_message(timeout: Timeout) -> String {
     match timeout {

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::{
     sample::{
-        answered, at, committed, crashed, created, event, exited, in_status, killed_by_the_kernel, launched,
-        navigation_failed, reported, rule, spec,
+        answered, at, committed, crashed, created, deadline, event, exited, exited_after, in_status,
+        killed_by_the_kernel, launched, navigation_failed, reported, rule, spec,
     },
     table::said,
 };
-use crate::job::{Applied, Completion, ExitStatus, Fact, Reason, ReportStatus, Spec, Status, Tier};
+use crate::job::{Applied, Completion, ExitStatus, Fact, LostCause, Reason, ReportStatus, Spec, Status, Tier, Timeout};
 
 /// An ending, and what it means under ANY, REQUIRE_REPORT and PROCESS_EXIT; `+` when the task goes on.
 type Row = (Fact, [&'static str; 3]);
@@ -66,6 +66,35 @@ fn exits_without_page_facts() -> Vec<Row> {
     ]
 }
 
+/// PROCESS_EXIT cannot be asked for here; what it would mean is decided all the same.
+#[rustfmt::skip]
+fn ends_of_the_persons_own_browser() -> Vec<Row> {
+    use ExitStatus::{Code, Signal};
+    vec![
+        (exited_after(Code(0), 0),                  ["Running HandedOff",         "Running HandedOff",         "Running HandedOff"]),
+        (exited_after(Code(0), 10),                 ["Running HandedOff",         "Running HandedOff",         "Running HandedOff"]),
+        (exited_after(Code(0), 11),                 ["Failed BrowserTerminated",  "Failed BrowserTerminated",  "Done ProcessExited"]),
+        (exited(Code(0), None),                     ["Failed BrowserTerminated",  "Failed BrowserTerminated",  "Done ProcessExited"]),
+        (exited_after(Code(1), 0),                  ["Failed ProcessFailed",      "Failed ProcessFailed",      "Failed ProcessFailed"]),
+        (exited_after(Signal(9), 0),                ["Failed ProcessFailed",      "Failed ProcessFailed",      "Failed ProcessFailed"]),
+        (Fact::CancelAsked { launched: true },      ["Cancelled CancelRequested", "Cancelled CancelRequested", "Cancelled CancelRequested"]),
+        (deadline(Timeout::Run),                    ["TimedOut RunTimeout",       "TimedOut RunTimeout",       "TimedOut RunTimeout"]),
+        (deadline(Timeout::Idle),                   ["TimedOut IdleTimeout",      "TimedOut IdleTimeout",      "TimedOut IdleTimeout"]),
+        (Fact::Lost(LostCause::ShimDied),           ["Lost ShimDied",             "Lost ShimDied",             "Lost ShimDied"]),
+    ]
+}
+
+#[rustfmt::skip]
+fn ends_after_a_hand_off() -> Vec<Row> {
+    vec![
+        (reported(ReportStatus::Done),              ["Done Callback",             "Done Callback",             "+"]),
+        (reported(ReportStatus::Failed),            ["Failed Callback",           "Failed Callback",           "+"]),
+        (Fact::CancelAsked { launched: true },      ["Cancelled CancelRequested", "Cancelled CancelRequested", "Cancelled CancelRequested"]),
+        (deadline(Timeout::Run),                    ["TimedOut RunTimeout",       "TimedOut RunTimeout",       "TimedOut RunTimeout"]),
+        (Fact::Lost(LostCause::HostRestarted),      ["Lost HostRestarted",        "Lost HostRestarted",        "Lost HostRestarted"]),
+    ]
+}
+
 /// Tries the rows on a running job; returns the reasons that were given.
 fn check(tier: Tier, before: &[Fact], rows: Vec<Row>) -> Vec<Reason> {
     let mut given = Vec::new();
@@ -92,6 +121,9 @@ fn check_all() -> Vec<Reason> {
         check(Tier::Managed, &[], exits_before_the_first_answer()),
         check(Tier::ExitOnly, &[], page_endings().into_iter().take(2).collect()),
         check(Tier::ExitOnly, &[], exits_without_page_facts()),
+        check(Tier::UserBrowser, &[], page_endings().into_iter().take(2).collect()),
+        check(Tier::UserBrowser, &[], ends_of_the_persons_own_browser()),
+        check(Tier::UserBrowser, &[exited_after(ExitStatus::Code(0), 1)], ends_after_a_hand_off()),
     ];
     endings.concat()
 }
@@ -108,9 +140,37 @@ fn an_http_error_is_a_page_like_any_other_unless_it_was_asked_to_count() {
 }
 
 #[test]
+fn a_task_that_was_handed_off_has_no_process_and_is_settled_by_its_end() {
+    let own = Spec { tier: Tier::UserBrowser, ..spec() };
+    let exit = exited_after(ExitStatus::Code(0), 1);
+    let handed_off = super::sample::after(created(own.clone()), [launched(), exit.clone()]);
+    assert!(handed_off.handed_off && !handed_off.is_process_alive() && !handed_off.is_settled());
+    assert_eq!(handed_off.apply(&event(exit), at(9)), Applied::Unchanged, "told twice");
+    let done = super::sample::after(handed_off, [reported(ReportStatus::Done)]);
+    assert!(done.handed_off && done.is_settled());
+
+    let cancelled = super::sample::after(created(own), [launched(), Fact::CancelAsked { launched: true }]);
+    assert!(cancelled.message.ends_with("left as it is"), "{}", cancelled.message);
+    assert!(cancelled.is_process_alive() && !cancelled.is_settled(), "its end is still to be told");
+    let gone = super::sample::after(cancelled, [exited_after(ExitStatus::Code(0), 1)]);
+    assert_eq!((gone.status, gone.handed_off, gone.is_settled()), (Status::Cancelled, false, true));
+}
+
+#[test]
+fn a_persons_own_browser_that_comes_up_after_the_cancel_is_left_as_it_is() {
+    let own = Spec { tier: Tier::UserBrowser, ..spec() };
+    let stopping = super::sample::after(created(own), [Fact::CancelAsked { launched: true }]);
+    assert_eq!(stopping.status, Status::Stopping);
+    let cancelled = super::sample::after(stopping, [launched()]);
+    assert_eq!((cancelled.status, cancelled.reason), (Status::Cancelled, Reason::CancelRequested));
+    assert!(cancelled.is_process_alive() && cancelled.message.ends_with("left as it is"));
+}
+
+#[test]
 fn an_exit_says_what_the_browser_last_printed() {
     let long = format!("{}the last word", "x".repeat(10_000));
-    let fact = Fact::Exited { status: ExitStatus::Code(3), output_tail: long, out_of_memory: false, tree: None };
+    let fact =
+        Fact::Exited { status: ExitStatus::Code(3), output_tail: long, out_of_memory: false, tree: None, lived: None };
     let failed = super::sample::after(in_status(Status::Running), [fact]);
     assert!(failed.message.starts_with("exit code 3; it last printed: x"), "{}", failed.message);
     assert!(failed.message.ends_with("the last word"), "{}", failed.message);
@@ -132,7 +192,7 @@ fn every_reason_can_be_reached() {
 }
 
 /// One more than the highest number below.
-const REASONS: usize = 27;
+const REASONS: usize = 28;
 
 /// A new reason does not compile until it has a number here, and with that a way to be reached.
 fn number(reason: Reason) -> usize {
@@ -164,5 +224,6 @@ fn number(reason: Reason) -> usize {
         Reason::ServiceRestarted => 24,
         Reason::HostRestarted => 25,
         Reason::ShimDied => 26,
+        Reason::HandedOff => 27,
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::sample::{
-    answered, committed, crashed, created, event, exited, file_kept, killed_by_the_kernel, navigation_failed, reported,
-    rule, spec,
+    answered, committed, crashed, created, event, exited, exited_after, file_kept, killed_by_the_kernel,
+    navigation_failed, reported, rule, spec,
 };
 use crate::job::{
     Applied, BootTime, Completion, ExitStatus, Fact, Job, LaunchFailure, LostCause, MemoryPeak, Now, PeakSource,
@@ -84,6 +84,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         1 => Just(file_kept()),
         3 => (exit_status(), proptest::option::of(tree_end())).prop_map(|(status, tree)| exited(status, tree)),
         1 => Just(killed_by_the_kernel()),
+        2 => (exit_status(), 0_u64..20).prop_map(|(status, seconds)| exited_after(status, seconds)),
         2 => tree_end().prop_map(Fact::TreeEmptied),
         1 => any::<bool>().prop_map(|launched| Fact::CancelAsked { launched }),
         1 => (timeout(), any::<bool>()).prop_map(|(timeout, launched)| Fact::DeadlinePassed { timeout, launched }),
@@ -93,7 +94,7 @@ fn fact() -> impl Strategy<Value = Fact> {
 
 fn any_spec() -> impl Strategy<Value = Spec> {
     let completion = prop_oneof![Just(Completion::Any), Just(Completion::RequireReport), Just(Completion::ProcessExit)];
-    let tier = prop_oneof![Just(Tier::Managed), Just(Tier::ExitOnly)];
+    let tier = prop_oneof![Just(Tier::Managed), Just(Tier::ExitOnly), Just(Tier::UserBrowser)];
     (completion, tier, any::<bool>()).prop_map(|(completion, tier, fail_on_http_error)| Spec {
         completion,
         tier,

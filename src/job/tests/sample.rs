@@ -98,7 +98,7 @@ pub(super) fn file_kept() -> Fact {
 }
 
 pub(super) fn exited(status: ExitStatus, tree: Option<TreeEnd>) -> Fact {
-    Fact::Exited { status, output_tail: String::new(), out_of_memory: false, tree }
+    Fact::Exited { status, output_tail: String::new(), out_of_memory: false, tree, lived: None }
 }
 
 pub(super) fn killed_by_the_kernel() -> Fact {
@@ -107,6 +107,18 @@ pub(super) fn killed_by_the_kernel() -> Fact {
         output_tail: String::new(),
         out_of_memory: true,
         tree: Some(TREE_END),
+        lived: None,
+    }
+}
+
+/// The end of a process that lived so long.
+pub(super) fn exited_after(status: ExitStatus, seconds: u64) -> Fact {
+    Fact::Exited {
+        status,
+        output_tail: String::new(),
+        out_of_memory: false,
+        tree: None,
+        lived: Some(Duration::from_secs(seconds)),
     }
 }
 

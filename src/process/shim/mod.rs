@@ -244,6 +244,11 @@ impl Shim {
         }
     }
 
+    /// True when what runs is not ours to end.
+    fn leaves_alone(&self) -> bool {
+        self.go.as_ref().is_some_and(|go| go.left_alone)
+    }
+
     /// Nothing more will happen here: what is left is to be taken in, or to be written down.
     fn enter_over(&mut self) {
         let patience = if self.connection.is_some() { ACKNOWLEDGE_MAX } else { Duration::ZERO };

@@ -139,8 +139,8 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(fd: OwnedFd) -> Output {
-        Output { fd: Some(fd), tail: super::tail::Tail::default() }
+    pub(super) fn new(fd: Option<OwnedFd>) -> Output {
+        Output { fd, tail: super::tail::Tail::default() }
     }
 
     pub(super) fn wants_to_read(&self) -> Option<BorrowedFd<'_>> {

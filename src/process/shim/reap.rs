@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, waitpid};
 use super::left::{self, kill_tree, signal_group};
 use super::spawn::Browser;
 use super::{Phase, Shim};
-use crate::process::clock::boot_now_ns;
+use crate::process::clock::{NS_PER_MS, boot_now_ns};
 use crate::process::message::{Empty, ExitStatus, Exited, StopStep, Told};
 use crate::process::place::Place;
 use crate::process::proof::Proof;
@@ -114,19 +114,24 @@ impl Shim {
             }
         }
         let proof = (childless && self.phase == Phase::Emptying).then(|| self.prove());
-        let is_over = proof.is_some();
+        let is_empty = proof.is_some();
+        // What somebody's own browser leaves behind is somebody's own: it goes on under another parent.
+        let is_over = is_empty || (root_end.is_some() && self.leaves_alone());
         if let Some(RootEnd { status, output_tail, out_of_memory }) = root_end {
+            let lived_ms =
+                self.browser.as_ref().map(|browser| boot_now_ns().saturating_sub(browser.born_ns) / NS_PER_MS);
             self.outbox.push(&Told::Exited(Exited {
                 status,
                 cause: self.cause,
                 output_tail,
-                empty: is_over,
+                empty: is_empty,
                 stopped_by: self.stopped_by,
                 killed: self.killed,
                 out_of_memory,
                 proof,
+                lived_ms,
             }));
-        } else if is_over {
+        } else if is_empty {
             self.outbox.push(&Told::Empty(Empty { killed: self.killed, proof }));
         }
         if is_over {
@@ -161,11 +166,13 @@ impl Shim {
         browser.commands.close();
         let output_tail = browser.output.finish();
         self.stopped_by = self.ladder.furthest();
-        if left::is_more_than(root) {
-            self.note_rest();
+        if !self.leaves_alone() {
+            if left::is_more_than(root) {
+                self.note_rest();
+            }
+            // While it is a zombie, its group's number is nobody else's.
+            signal_group(root, Signal::KILL);
         }
-        // While it is a zombie, its group's number is nobody else's.
-        signal_group(root, Signal::KILL);
         let (_, ended) = waitpid(Some(root), WaitOptions::NOHANG).ok().flatten()?;
         let status = exit_status(ended)?;
         // A kill that came from elsewhere was none of our steps.

@@ -101,20 +101,21 @@ impl Shim {
                     self.enter_over();
                 }
             }
-            Order::Stop(stop) if self.phase == Phase::Running => {
+            Order::Stop(stop) if self.phase == Phase::Running && !self.leaves_alone() => {
                 if stop.asked && self.browser.as_ref().is_some_and(|browser| browser.commands.is_open()) {
                     self.note(StopStep::PipeClosed);
                 }
                 self.ladder.begin(stop, boot_now_ns());
             }
-            // Before GO there is nothing to stop, after the root's end all is being stopped.
+            // Before GO there is nothing to stop, after the root's end all is being stopped, and some things are not
+            // ours to stop.
             Order::Stop(_) => {}
             Order::Disarm => self.disarmed = true,
         }
     }
 
     fn start(&mut self, go: Go) {
-        let cgroup = self.cgroup.take();
+        let cgroup = self.cgroup.take().filter(|_| !go.left_alone);
         match spawn::start(&go, &self.place, cgroup.as_ref().map(AsFd::as_fd), &self.identity.boot_id) {
             Ok(browser) => {
                 let (pid, start_ticks) = (browser.identity.pid, browser.identity.start_ticks);
@@ -169,6 +170,7 @@ fn rehearse_end(cgroup: Option<&Path>) {
         killed: 0,
         out_of_memory: false,
         proof: Some(Proof::now(StopStep::None, Vec::new(), cgroup)),
+        lived_ms: Some(0),
     };
     let _ = left::is_more_than(Pid::INIT);
     std::hint::black_box(Told::Exited(exited).encode(0));
@@ -176,8 +178,12 @@ fn rehearse_end(cgroup: Option<&Path>) {
 }
 
 impl Away {
-    /// Whichever comes first: the run deadline, unless the job is over, or the longest time without a service.
+    /// Whichever comes first: the run deadline, unless the job is over, or the longest time without a service. None for
+    /// what is not ours to end.
     fn begin(go: &Go, disarmed: bool) -> Option<Away> {
+        if go.left_alone {
+            return None;
+        }
         let away_at_ns = boot_now_ns().saturating_add(go.away_max_ms.saturating_mul(NS_PER_MS));
         let run_at_ns = go.run_deadline_boot_ns.filter(|_| !disarmed);
         let (at_ns, cause) = match run_at_ns {

@@ -13,6 +13,7 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::pipes::{Commands, Messages, Output};
 use crate::process::birth::{Program, Stillborn, Wiring, give_birth};
+use crate::process::clock::boot_now_ns;
 use crate::process::identity::Identity;
 use crate::process::message::{Go, Refused};
 use crate::process::place::Place;
@@ -26,6 +27,8 @@ pub(super) struct Browser {
     pub(super) messages: Messages,
     pub(super) output: Output,
     pub(super) in_cgroup: bool,
+    /// When it was started (CLOCK_BOOTTIME).
+    pub(super) born_ns: u64,
     /// Held as long as this process lives; the browser does not inherit it.
     _lock: Option<File>,
 }
@@ -38,7 +41,13 @@ pub(super) fn start(go: &Go, place: &Place, cgroup: Option<BorrowedFd<'_>>, boot
 
     let program = program(go, place).map_err(refuse("arguments"))?;
     let lock = go.lock.as_deref().map(lock).transpose()?;
-    let (output, output_theirs) = pipe_to_us().map_err(refuse("output"))?;
+    let (output, output_theirs) = if go.left_alone {
+        // Its words have to go somewhere when nobody is left to hear them.
+        (None, null().map_err(refuse("output"))?)
+    } else {
+        let (output, theirs) = pipe_to_us().map_err(refuse("output"))?;
+        (Some(output), theirs)
+    };
     let pipes = if go.pipe {
         Some((pipe_to_them().map_err(refuse("pipes"))?, pipe_to_us().map_err(refuse("pipes"))?))
     } else {
@@ -47,7 +56,9 @@ pub(super) fn start(go: &Go, place: &Place, cgroup: Option<BorrowedFd<'_>>, boot
     // From here on a browser may exist: once this file is there, nobody starts this job again.
     place.mark_gone().map_err(|errno| refuse("go")(errno.into()))?;
 
+    let born_ns = boot_now_ns();
     let wiring = Wiring {
+        outlives_us: go.left_alone,
         output: output_theirs.as_fd(),
         pipe: pipes.as_ref().map(|((reads, _), (_, writes))| (reads.as_fd(), writes.as_fd())),
     };
@@ -75,6 +86,7 @@ pub(super) fn start(go: &Go, place: &Place, cgroup: Option<BorrowedFd<'_>>, boot
         messages: Messages::new(messages),
         output: Output::new(output),
         in_cgroup,
+        born_ns,
         _lock: lock,
     })
 }
@@ -83,8 +95,11 @@ fn program(go: &Go, place: &Place) -> io::Result<Program> {
     if !go.argv.first().is_some_and(|path| path.starts_with('/')) {
         return Err(Errno::INVAL.into());
     }
-    let mut env: Vec<_> = go.env.iter().filter(|(name, _)| name != "TMPDIR").cloned().collect();
-    env.push(("TMPDIR".to_owned(), place.tmp().to_string_lossy().into_owned()));
+    let mut env = go.env.clone();
+    if !go.left_alone {
+        env.retain(|(name, _)| name != "TMPDIR");
+        env.push(("TMPDIR".to_owned(), place.tmp().to_string_lossy().into_owned()));
+    }
     Program::new(&go.argv, &env).map_err(|_| Errno::INVAL.into())
 }
 
@@ -106,6 +121,10 @@ fn open_locked(path: &Path) -> io::Result<File> {
     let file = options.mode(0o600).custom_flags(no_follow).open(path)?;
     rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
     Ok(file)
+}
+
+fn null() -> io::Result<OwnedFd> {
+    Ok(OpenOptions::new().write(true).open("/dev/null")?.into())
 }
 
 /// (ours to read, theirs to write)

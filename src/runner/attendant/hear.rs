@@ -1,6 +1,6 @@
 //! What the shim tells: each message made durable before it is acknowledged.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
     Attendant,
@@ -81,7 +81,8 @@ impl Attendant {
             // A browser may print the URL that it was told, and that may hold the token.
             output_tail = output_tail.replace(&self.host.key.callback_token(self.id()), "[token]");
         }
-        let fact = Fact::Exited { status, output_tail, out_of_memory: exited.out_of_memory, tree };
+        let lived = exited.lived_ms.map(Duration::from_millis);
+        let fact = Fact::Exited { status, output_tail, out_of_memory: exited.out_of_memory, tree, lived };
         self.record_numbered(number, 0, fact).await;
     }
 
@@ -97,7 +98,9 @@ impl Attendant {
             Ok(None) => {}
             Err(error) => tracing::warn!(task_id = %self.id(), %error, "the shim's last word cannot be read"),
         }
-        if !self.job().is_settled() && !self.host.leaving.is_cancelled() {
+        let job = self.job();
+        // A task that was handed off has no process that could be lost.
+        if !job.is_settled() && !job.handed_off && !self.host.leaving.is_cancelled() {
             self.record(Fact::Lost(LostCause::ShimDied)).await;
         }
     }

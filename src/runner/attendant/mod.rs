@@ -119,9 +119,19 @@ impl Attendant {
                 break;
             }
             let deadline = if job.process.is_some() { job.deadline(self.heard_at) } else { self.launch_deadline() };
-            let Some(shim) = self.shim.as_mut() else { return };
+            if self.shim.is_none() && !job.handed_off {
+                return;
+            }
+            let shim = self.shim.as_mut();
+            let told = async {
+                match shim {
+                    Some(shim) => shim.next().await,
+                    // Handed off: there is no process to hear of.
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
-                told = shim.next() => match told {
+                told = told => match told {
                     Some(numbered) => Box::pin(self.hear(numbered)).await,
                     None => Box::pin(self.shim_gone()).await,
                 },
@@ -142,8 +152,9 @@ impl Attendant {
     pub(super) async fn read_left(mut self: Box<Self>) {
         self.launched = true;
         self.shim_gone().await;
+        // Over, or handed off: then there are its reports and its deadlines to wait for.
         if !self.host.leaving.is_cancelled() {
-            self.part().await;
+            self.run().await;
         }
     }
 

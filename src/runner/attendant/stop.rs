@@ -37,8 +37,12 @@ impl Attendant {
         }
     }
 
-    /// Begins the stop ladder, or shortens it; the shim climbs it alone from here.
+    /// Begins the stop ladder, or shortens it; the shim climbs it alone from here. The person's own browser is not ours
+    /// to stop.
     pub(super) async fn stop(&mut self) {
+        if self.job().spec.tier == Tier::UserBrowser {
+            return;
+        }
         if self.stop_sent.is_some_and(|sent| sent <= self.grace) {
             return;
         }

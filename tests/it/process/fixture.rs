@@ -113,6 +113,7 @@ pub(super) fn go(path: &str) -> Go {
         run_deadline_boot_ns: None,
         away_max_ms: 24 * 60 * 60 * 1000,
         grace_ms: 5000,
+        left_alone: false,
     }
 }
 
