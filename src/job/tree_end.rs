@@ -75,7 +75,7 @@ pub struct MemoryPeak {
 pub enum PeakSource {
     /// The kernel kept count, in the tree's control group.
     Cgroup,
-    /// The highest of the readings that were made while somebody watched; there may have been more between two.
+    /// The highest of the readings that were made while somebody watched; it may have taken more between two.
     Sampled,
 }
 

@@ -20,7 +20,7 @@ use super::{
     nothing_left::shims,
     processes::{self, Named},
     real::{LONG, Real, Seats, assert_told_well, headless},
-    service::{Client, Options, Service, eventually, to_end},
+    service::{Client, Options, Service, eventually, job_when, to_end},
     wire::watch_exit,
 };
 
@@ -90,7 +90,9 @@ async fn live(client: &mut Client, life: Life, pages: &[String; 3]) -> v1::Job {
     let task = client.execute(headless(page)).await.unwrap().into_inner();
     let mut stream = client.watch_job(watch_exit(&task.task_id)).await.unwrap().into_inner();
     if let Life::Killed(after) = life {
-        let browser = Named::of(task.process_id).expect("it has no reason to end");
+        // The slot of the one before may come free a moment after its end was told: then this one queues.
+        let running = job_when(client, &task.task_id, |job| job.process_id != 0).await;
+        let browser = Named::of(running.process_id).expect("it has no reason to end");
         // The random moment, unless the stream has an end before.
         let early = tokio::time::timeout(after, async { while stream.message().await.unwrap().is_some() {} }).await;
         assert!(early.is_err(), "its page stays");

@@ -127,8 +127,9 @@ async fn the_highest_reading_is_the_peak_where_the_kernel_does_not_count() {
     let mut readings = 0;
     loop {
         let message = next(&mut stream).await.unwrap().expect("it ends with the last one");
-        if let Some(reading) = message.sample.as_ref().and_then(|sample| sample.process_info.as_ref()) {
-            assert_eq!((reading.pss_measured, reading.process_count), (true, 4), "{reading:?}");
+        let reading = message.sample.as_ref().and_then(|sample| sample.process_info.as_ref());
+        // A first one may come before all its children, or before all were asked what they share.
+        if let Some(reading) = reading.filter(|reading| reading.pss_measured && reading.process_count == 4) {
             assert!(reading.rss_mb > 3.0 * 64.0 && reading.memory_mb < 2.0 * 64.0, "{reading:?}");
             highest = highest.max(reading.memory_mb);
             readings += 1;
@@ -141,9 +142,11 @@ async fn the_highest_reading_is_the_peak_where_the_kernel_does_not_count() {
         }
     }
     let took = emptied(&mut client, &task.task_id).await.resources.unwrap();
-    assert!(took.peak_memory_mb.unwrap() >= highest && highest > 60.0, "{took:?}, read {highest}");
+    let peak = took.peak_memory_mb.unwrap();
+    assert!(peak >= highest && highest > 60.0, "{took:?}, read {highest}");
     if took.peak_memory_source() != MemorySource::Cgroup {
         assert_eq!(took.peak_memory_source(), MemorySource::Sampled);
+        assert!(peak < 2.0 * 64.0, "what is shared is counted once: {took:?}");
     }
     assert_eq!(took.process_count_peak, Some(4));
 }
