@@ -20,8 +20,8 @@ use anyhow::{Context, Result};
 use comet_task_runner::api::v1::{
     CallbackRequest, CallbackResponse, CancelJobRequest, CancelJobResponse, ExecuteRequest, ExecuteResponse,
     GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse, Job, ListJobsRequest, ListJobsResponse,
-    WatchJobRequest, WatchJobResponse, WatchJobsRequest, WatchJobsResponse, job, task_runner_server,
-    watch_job_response,
+    ListProfilesRequest, ListProfilesResponse, RemoveProfileRequest, RemoveProfileResponse, WatchJobRequest,
+    WatchJobResponse, WatchJobsRequest, WatchJobsResponse, job, task_runner_server, watch_job_response,
 };
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use tokio::{
@@ -102,6 +102,17 @@ impl task_runner_server::TaskRunner for Floor {
     }
 
     async fn get_runner(&self, _: Request<GetRunnerRequest>) -> Result<Response<GetRunnerResponse>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
+    async fn list_profiles(&self, _: Request<ListProfilesRequest>) -> Result<Response<ListProfilesResponse>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
+    async fn remove_profile(
+        &self,
+        _: Request<RemoveProfileRequest>,
+    ) -> Result<Response<RemoveProfileResponse>, Status> {
         Err(Status::unimplemented("the floor"))
     }
 }

@@ -7,8 +7,8 @@ use prost::Message;
 use super::v1;
 use crate::{
     job::{
-        Capability, ExitStatus, FileKind, Isolation, Job, JobFile, PageEnd, Profile, Reason, Record, ReportStatus, Status,
-        StopStep, Tier, WallTime,
+        Capability, ExitStatus, FileKind, Isolation, Job, JobFile, PageEnd, Profile, Reason, Record, ReportStatus,
+        Status, StopStep, Tier, WallTime,
     },
     runner::{About, KnownBrowser, Problem, ProcessReading, Sample},
 };

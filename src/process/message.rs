@@ -405,7 +405,8 @@ mod tests {
             Some(Order::Go(go)) => assert!(!go.left_alone),
             other => panic!("{other:?}"),
         }
-        let exited = br#"{"status":{"code":0},"cause":null,"output_tail":"","empty":true,"stopped_by":"none","killed":0}"#;
+        let exited =
+            br#"{"status":{"code":0},"cause":null,"output_tail":"","empty":true,"stopped_by":"none","killed":0}"#;
         match FromShim::decode(frame_of(&frame::encode(EXITED, 1, exited))).unwrap() {
             Some(FromShim::Numbered(Numbered { told: Told::Exited(exited), .. })) => assert_eq!(exited.lived_ms, None),
             other => panic!("{other:?}"),

@@ -209,12 +209,9 @@ fn tier_for(order: &Order, browser: &Browser) -> Result<Tier, ExecuteError> {
     };
     match order.needs.iter().find(|need| !tier.can(need.capability)) {
         None => Ok(tier),
-        Some(Need { field, capability }) => Err(ExecuteError::TierCannot {
-            field,
-            capability: *capability,
-            browser: browser.name.clone(),
-            tier,
-        }),
+        Some(Need { field, capability }) => {
+            Err(ExecuteError::TierCannot { field, capability: *capability, browser: browser.name.clone(), tier })
+        }
     }
 }
 

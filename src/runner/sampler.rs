@@ -224,7 +224,8 @@ mod tests {
         assert_eq!(live.tree(), Some(TreeRoot { shim, pid: 7, start_ticks: 70 }));
         live.resample(|sample| sample.process = Some(reading(now())));
         assert!(live.sample().process.is_some());
-        kept.becomes(Fact::Exited { status: ExitStatus::Code(0), output_tail: String::new(), tree: None, lived: None }).await;
+        kept.becomes(Fact::Exited { status: ExitStatus::Code(0), output_tail: String::new(), tree: None, lived: None })
+            .await;
         assert_eq!((live.tree(), live.sample().process), (None, None));
     }
 

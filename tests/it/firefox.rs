@@ -33,7 +33,12 @@ async fn start(display: Option<&Display>, programs: &[&str]) -> Option<Real> {
 }
 
 fn firefox(url: &str, mode: Mode) -> ExecuteRequest {
-    ExecuteRequest { url: url.to_owned(), browser: "firefox".to_owned(), mode: mode.into(), ..ExecuteRequest::default() }
+    ExecuteRequest {
+        url: url.to_owned(),
+        browser: "firefox".to_owned(),
+        mode: mode.into(),
+        ..ExecuteRequest::default()
+    }
 }
 
 /// Waits until the page runs, which its request says.
@@ -77,7 +82,8 @@ async fn a_cancelled_firefox_is_gone_with_its_whole_tree_and_a_killed_one_has_fa
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_who_closes_firefoxs_window_ends_the_task_as_done() {
     const PROGRAMS: [&str; 3] = ["Xvfb", "openbox", "xdotool"];
-    let display = if PROGRAMS.into_iter().all(super::pipe_browser::has_program) { Some(Display::start()) } else { None };
+    let display =
+        if PROGRAMS.into_iter().all(super::pipe_browser::has_program) { Some(Display::start()) } else { None };
     let Some(mut real) = start(display.as_ref(), &PROGRAMS).await else { return };
     let display = display.expect("a seat is given only where there is one");
     let url = real.pages.script("/task", SEEN);

@@ -90,7 +90,9 @@ async fn profiles_are_listed_page_by_page_and_told_apart_by_their_browser() {
     let mut request = v1::ListProfilesRequest { page_size: 3, ..v1::ListProfilesRequest::default() };
     loop {
         let page = client.list_profiles(request.clone()).await.unwrap().into_inner();
-        told.push(page.profiles.iter().map(|profile| format!("{}/{}", profile.browser, profile.name)).collect::<Vec<_>>());
+        told.push(
+            page.profiles.iter().map(|profile| format!("{}/{}", profile.browser, profile.name)).collect::<Vec<_>>(),
+        );
         if page.next_page_token.is_empty() {
             break;
         }
@@ -177,7 +179,8 @@ async fn a_lock_that_nobody_holds_does_not_stand_in_the_way() {
     let here = rustix::system::uname().nodename().to_str().unwrap().to_owned();
     // Of a machine that is no more, of a process that is no more, and of one whose number is a stranger's now.
     for target in ["old-container-17".to_owned(), format!("{here}-4194305"), format!("{here}-{}", std::process::id())] {
-        for (name, target) in [("SingletonLock", target.as_str()), ("SingletonCookie", "1"), ("SingletonSocket", "/x")] {
+        for (name, target) in [("SingletonLock", target.as_str()), ("SingletonCookie", "1"), ("SingletonSocket", "/x")]
+        {
             let _ = fs::remove_file(profile.join(name));
             symlink(target, profile.join(name)).unwrap();
         }
@@ -241,7 +244,8 @@ async fn a_real_browser_has_private_short_directories_and_nothing_of_the_service
         let environment = processes::environment(task.process_id);
         let tmp: Vec<_> = environment.iter().filter_map(|entry| entry.strip_prefix("TMPDIR=")).collect();
         assert_eq!(tmp, [run.join("t").to_str().unwrap()]);
-        let foreign = |entry: &&String| entry.starts_with("COMET_") || entry.starts_with("RUST_") || entry.starts_with("CARGO");
+        let foreign =
+            |entry: &&String| entry.starts_with("COMET_") || entry.starts_with("RUST_") || entry.starts_with("CARGO");
         assert_eq!(environment.iter().filter(foreign).count(), 0, "{environment:?}");
         for file in processes::descriptors(task.process_id) {
             let shared = is_private(&file) && services.contains(&file);

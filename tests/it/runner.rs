@@ -18,13 +18,8 @@ async fn runner(client: &mut Client) -> v1::GetRunnerResponse {
 }
 
 /// What a browser can do that is a task's own but cannot be asked.
-const EXIT_ONLY: [Capability; 5] = [
-    Capability::Windows,
-    Capability::Stop,
-    Capability::ExitStatus,
-    Capability::Profile,
-    Capability::Headless,
-];
+const EXIT_ONLY: [Capability; 5] =
+    [Capability::Windows, Capability::Stop, Capability::ExitStatus, Capability::Profile, Capability::Headless];
 
 fn known_tier(tier: Tier, capabilities: &[Capability]) -> v1::get_runner_response::KnownTier {
     let capabilities = capabilities.iter().map(|capability| (*capability).into()).collect();

@@ -9,9 +9,7 @@ use super::{
     },
     table::said,
 };
-use crate::job::{
-    Applied, Completion, ExitStatus, Fact, LostCause, Reason, ReportStatus, Spec, Status, Tier, Timeout,
-};
+use crate::job::{Applied, Completion, ExitStatus, Fact, LostCause, Reason, ReportStatus, Spec, Status, Tier, Timeout};
 
 /// An ending, and what it means under ANY, REQUIRE_REPORT and PROCESS_EXIT; `+` when the task goes on.
 type Row = (Fact, [&'static str; 3]);

@@ -70,7 +70,8 @@ impl Shim {
         };
         if let Some((status, output_tail)) = root_ended {
             let (cause, stopped_by, killed) = (self.cause, self.ladder.furthest(), self.killed);
-            let lived_ms = self.browser.as_ref().map(|browser| boot_now_ns().saturating_sub(browser.born_ns) / NS_PER_MS);
+            let lived_ms =
+                self.browser.as_ref().map(|browser| boot_now_ns().saturating_sub(browser.born_ns) / NS_PER_MS);
             self.outbox.push(&Told::Exited(Exited {
                 status,
                 cause,

@@ -4,10 +4,7 @@
 use std::{fs, os::unix::fs::symlink, path::Path};
 
 use comet_task_runner::api::v1::{
-    ExecuteRequest, ExecuteResponse, Timeouts,
-    browser::Tier,
-    execute_request::CompletionPolicy,
-    job::Status,
+    ExecuteRequest, ExecuteResponse, Timeouts, browser::Tier, execute_request::CompletionPolicy, job::Status,
 };
 use rustix::process::Signal;
 

@@ -1,10 +1,6 @@
 //! The ways that are about the service: its queue, its launcher, and its own death.
 
-use comet_task_runner::api::v1::{
-    ExecuteRequest, ExecuteResponse, Timeouts,
-    browser::Tier,
-    page::LoadState,
-};
+use comet_task_runner::api::v1::{ExecuteRequest, ExecuteResponse, Timeouts, browser::Tier, page::LoadState};
 use rustix::process::{Pid, Signal};
 
 use super::{Seen, TIERS, end, outcome};
@@ -27,8 +23,7 @@ pub(super) async fn queues(seen: &Seen) {
     let first = client.execute(execute(&stub_url("/sleep"))).await.unwrap().into_inner();
     let queue = Some(Timeouts { queue: millis(300), ..Timeouts::default() });
     for tier in TIERS {
-        let request =
-            ExecuteRequest { browser: "any".to_owned(), tier: tier.into(), ..execute(&stub_url("/exit/0")) };
+        let request = ExecuteRequest { browser: "any".to_owned(), tier: tier.into(), ..execute(&stub_url("/exit/0")) };
         let waiting = client.execute(request.clone()).await.unwrap().into_inner();
         client.cancel_job(cancel(&waiting.task_id)).await.unwrap();
         seen.job("cancel in the queue", tier, &end(&mut client, &waiting.task_id).await);
@@ -46,12 +41,8 @@ pub(super) async fn queues(seen: &Seen) {
     rustix::process::kill_process(launcher, Signal::STOP).unwrap();
     for tier in TIERS {
         let timeouts = Some(Timeouts { launch: millis(300), ..Timeouts::default() });
-        let request = ExecuteRequest {
-            browser: "any".to_owned(),
-            tier: tier.into(),
-            timeouts,
-            ..execute(&stub_url("/exit/0"))
-        };
+        let request =
+            ExecuteRequest { browser: "any".to_owned(), tier: tier.into(), timeouts, ..execute(&stub_url("/exit/0")) };
         let job = client.execute(request).await.unwrap().into_inner().job.unwrap();
         seen.job("launch timeout", tier, &job);
     }
@@ -64,7 +55,9 @@ async fn living(client: &mut Client, pages: &Pages) -> Vec<(Tier, ExecuteRespons
     let mut tasks = Vec::new();
     for tier in TIERS {
         let request = match tier {
-            Tier::Managed => ExecuteRequest { browser: "chromium".to_owned(), ..headless(&pages.html("/idle", "idle")) },
+            Tier::Managed => {
+                ExecuteRequest { browser: "chromium".to_owned(), ..headless(&pages.html("/idle", "idle")) }
+            }
             _ => ExecuteRequest { browser: "stub".to_owned(), tier: tier.into(), ..execute(&stub_url("/sleep")) },
         };
         let task = client.execute(request).await.unwrap().into_inner();
@@ -99,11 +92,8 @@ pub(super) async fn restarts(seen: &Seen) {
     let go_on = living(&mut client, &pages).await;
     let killed = living(&mut client, &pages).await;
     let unwatched = living(&mut client, &pages).await;
-    let request = ExecuteRequest {
-        browser: "stub".to_owned(),
-        tier: Tier::UserBrowser.into(),
-        ..execute(&stub_url("/exit/0"))
-    };
+    let request =
+        ExecuteRequest { browser: "stub".to_owned(), tier: Tier::UserBrowser.into(), ..execute(&stub_url("/exit/0")) };
     let handed_off = client.execute(request).await.unwrap().into_inner();
     outcome(&mut client, &handed_off.task_id).await;
 
