@@ -26,9 +26,8 @@ impl ProfileLock {
     /// # Errors
     /// When it cannot be read.
     pub fn of(profile_dir: &Path) -> io::Result<Option<Self>> {
-        let known: [(&[&str], fn(&str) -> Option<(&str, &str)>); 2] =
-            [(&CHROMIUM, |text| text.rsplit_once('-')), (&FIREFOX, |text| text.split_once(":+"))];
-        for (names, split) in known {
+        // What stands between the machine and the process.
+        for (names, between) in [(CHROMIUM.as_slice(), "-"), (&FIREFOX, ":+")] {
             let files: Vec<_> = names.iter().map(|name| profile_dir.join(name)).collect();
             let Some(lock) = files.last() else { continue };
             let target = match fs::read_link(lock) {
@@ -37,7 +36,7 @@ impl ProfileLock {
                 Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => continue,
                 Err(error) => return Err(error),
             };
-            let (host, pid) = split(&target).unwrap_or((&target, ""));
+            let (host, pid) = target.rsplit_once(between).unwrap_or((&target, ""));
             return Ok(Some(Self { host: host.to_owned(), pid: pid.parse().ok(), files }));
         }
         Ok(None)

@@ -103,13 +103,18 @@ pub(crate) fn state_of(pid: u32) -> Option<char> {
 
 /// Waits until a stub browser has said what SIGTERM is to it: only then does it behave as its path says.
 pub(crate) fn settled(task: v1::ExecuteResponse) -> v1::ExecuteResponse {
+    settled_pid(task.process_id);
+    task
+}
+
+/// The same of a process.
+pub(crate) fn settled_pid(pid: u32) {
     const SIGTERM: u64 = 1 << (15 - 1);
     eventually("the browser handles SIGTERM", || {
-        let about = fs::read_to_string(format!("/proc/{}/status", task.process_id)).unwrap_or_default();
+        let about = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let masks = about.lines().filter_map(|line| line.strip_prefix("SigIgn:").or(line.strip_prefix("SigCgt:")));
         masks.map(|mask| u64::from_str_radix(mask.trim(), 16).unwrap()).any(|mask| mask & SIGTERM != 0)
     });
-    task
 }
 
 /// Writes a program that is ready to be started under another name: nobody can start it while it is written.

@@ -118,7 +118,8 @@ async fn end(client: &mut Client, task_id: &str) -> v1::Job {
 fn compare(seen: &BTreeMap<(&'static str, usize), String>) -> (String, Vec<String>) {
     let mut table = String::new();
     let mut wrong = Vec::new();
-    let _ = writeln!(table, "{:<40}{:<31}{:<31}{}", "", "MANAGED", "EXIT_ONLY", "USER_BROWSER");
+    let columns = TIERS.map(|tier| tier.as_str_name());
+    let _ = writeln!(table, "{:<40}{:<31}{:<31}{}", "", columns[0], columns[1], columns[2]);
     for (how, cells) in ROWS {
         let told: Vec<&str> = (0..3).map(|column| seen.get(&(how, column)).map_or(NOT_THERE, String::as_str)).collect();
         let _ = writeln!(table, "{how:<40}{:<31}{:<31}{}", told[0], told[1], told[2]);

@@ -76,6 +76,16 @@ pub(super) async fn pages(seen: &Seen) {
         let task = client.execute(request).await.unwrap().into_inner();
         seen.job(how, Tier::Managed, &end(&mut client, &task.task_id).await);
     }
+    let task = client.execute(window(&pages.html("/idle", "idle"))).await.unwrap().into_inner();
+    when(&mut client, &task.task_id, |job| load_state(job) == LoadState::Committed).await;
+    let job = close_window(&display, &mut client, &task.task_id).await;
+    seen.job("person closes the window", Tier::Managed, &job);
+    drop(client);
+}
+
+/// What becomes of a managed browser's processes.
+async fn signals(seen: &Seen, client: &mut Client, pages: &Pages) {
+    let idle = pages.html("/idle", "idle");
     for (how, policy, signal) in [
         ("its renderer is killed", CompletionPolicy::Any, None),
         ("SIGTERM, and exit 0", CompletionPolicy::Any, Some(Signal::TERM)),
@@ -83,22 +93,18 @@ pub(super) async fn pages(seen: &Seen) {
         ("SIGTERM, and exit 0, PROCESS_EXIT", CompletionPolicy::ProcessExit, Some(Signal::TERM)),
         ("kill -9", CompletionPolicy::Any, Some(Signal::KILL)),
     ] {
-        let request = ExecuteRequest { completion_policy: policy.into(), ..headless(&pages.html("/idle", "idle")) };
+        let request = ExecuteRequest { completion_policy: policy.into(), ..headless(&idle) };
         let task = client.execute(request).await.unwrap().into_inner();
-        when(&mut client, &task.task_id, |job| load_state(job) == LoadState::Committed).await;
+        when(client, &task.task_id, |job| load_state(job) == LoadState::Committed).await;
         match signal {
             None => kill_renderers(task.process_id),
             Some(signal) => processes::signal(task.process_id, signal),
         }
-        seen.job(how, Tier::Managed, &end(&mut client, &task.task_id).await);
+        seen.job(how, Tier::Managed, &end(client, &task.task_id).await);
     }
-    let task = client.execute(window(&pages.html("/idle", "idle"))).await.unwrap().into_inner();
-    let job = close_window(&display, &mut client, &task.task_id).await;
-    seen.job("person closes the window", Tier::Managed, &job);
-    drop(client);
 }
 
-/// Wishes, timeouts and the death of the watcher.
+/// Signals, wishes, timeouts and the death of the watcher.
 pub(super) async fn wishes_and_times(seen: &Seen) {
     let service = Tidy::start_with(Options::chromium().arg("--slots").arg("9"));
     let mut client = service.client().await;
@@ -126,6 +132,7 @@ pub(super) async fn wishes_and_times(seen: &Seen) {
         }
         seen.job(how, Tier::Managed, &end(&mut client, &task.task_id).await);
     }
+    signals(seen, &mut client, &pages).await;
     drop(client);
 }
 

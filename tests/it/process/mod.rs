@@ -1,5 +1,6 @@
 //! Launcher, shims and relay, end to end with the stub browser.
 
+mod alone;
 mod away;
 mod fixture;
 mod proof;
