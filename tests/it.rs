@@ -133,6 +133,8 @@ mod watch;
 mod watch_jobs;
 #[path = "it/watchers.rs"]
 mod watchers;
+#[path = "it/wayland.rs"]
+mod wayland;
 #[path = "it/webhook.rs"]
 mod webhook;
 #[path = "it/windows.rs"]

@@ -19,9 +19,10 @@ use std::{
 use anyhow::{Context, Result};
 use comet_task_runner::api::v1::{
     CallbackRequest, CallbackResponse, CancelJobRequest, CancelJobResponse, ExecuteRequest, ExecuteResponse,
-    GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse, Job, ListJobsRequest, ListJobsResponse,
-    WatchJobRequest, WatchJobResponse, WatchJobsRequest, WatchJobsResponse, job, task_runner_server,
-    watch_job_response,
+    FocusWindowRequest, FocusWindowResponse, GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse,
+    Job, ListJobsRequest, ListJobsResponse, ListWindowsRequest, ListWindowsResponse, TileWindowsRequest,
+    TileWindowsResponse, WatchJobRequest, WatchJobResponse, WatchJobsRequest, WatchJobsResponse, job,
+    task_runner_server, watch_job_response,
 };
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use tokio::{
@@ -102,6 +103,18 @@ impl task_runner_server::TaskRunner for Floor {
     }
 
     async fn get_runner(&self, _: Request<GetRunnerRequest>) -> Result<Response<GetRunnerResponse>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
+    async fn list_windows(&self, _: Request<ListWindowsRequest>) -> Result<Response<ListWindowsResponse>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
+    async fn focus_window(&self, _: Request<FocusWindowRequest>) -> Result<Response<FocusWindowResponse>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
+    async fn tile_windows(&self, _: Request<TileWindowsRequest>) -> Result<Response<TileWindowsResponse>, Status> {
         Err(Status::unimplemented("the floor"))
     }
 }

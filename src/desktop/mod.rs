@@ -29,8 +29,8 @@ pub use x11::X11;
 /// Longest time for one call: a thousand times what one takes, and an end when the server stands still.
 pub const CALL_MAX: Duration = Duration::from_secs(5);
 
-/// Longest title that is told: pages write them, and some write books.
-pub const TITLE_CHARS_MAX: usize = 256;
+/// Longest title that is read: pages write them, and some write books.
+pub const TITLE_CHARS_MAX: usize = 1024;
 
 /// A window as it was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -168,7 +168,7 @@ pub enum DesktopError {
     #[error("window {0} is gone; list the windows again")]
     Gone(u32),
     /// There is nothing to be pictured.
-    #[error("window {0} is minimised, so that there is nothing of it to picture; focus it first")]
+    #[error("window {0} is minimised or on another desktop, so that there is nothing of it to picture; focus it first")]
     NotShown(u32),
     /// What was covered did not come.
     #[error("window {0} did not draw the part of it that others cover in time; focus it, or try again")]

@@ -18,6 +18,8 @@ use crate::{
 
 /// How many calls may ask the desktop at once: each takes some 20 ms of a thread, and more of them wait their turn.
 const CALLS_MAX: usize = 4;
+/// Longest title that is told.
+const TITLE_CHARS_MAX: usize = 256;
 /// How long a browser may take to put its page in front: measured, it takes 14 ms.
 const FRONT_MAX: Duration = Duration::from_secs(1);
 
@@ -156,7 +158,7 @@ impl Runner {
     pub async fn windows(&self, task: Option<TaskId>) -> Result<Vec<JobWindow>, WindowsError> {
         let jobs = match task {
             Some(id) => self.known(id).await?.into_iter().collect(),
-            None => self.host.live.all(),
+            None => self.all_in_order(),
         };
         self.host.windows_of(&jobs).await
     }
@@ -221,7 +223,7 @@ impl Runner {
             jobs.push(self.windowed(*task).await?);
         }
         if tasks.is_empty() {
-            jobs = self.host.live.all();
+            jobs = self.all_in_order();
         }
         let _alone = self.host.windows.acting.lock().await;
         let mut found = self.host.windows_of(&jobs).await?;
@@ -238,6 +240,13 @@ impl Runner {
         let overlap =
             places.iter().enumerate().any(|(nth, place)| places[nth + 1..].iter().any(|it| it.overlaps(*place)));
         Ok(Tiled { windows: read, overlap })
+    }
+
+    /// Every job that is attended, the oldest first.
+    fn all_in_order(&self) -> Vec<Arc<Live>> {
+        let mut jobs = self.host.live.all();
+        jobs.sort_by_key(|live| live.log.id());
+        jobs
     }
 
     /// The job's attendant, of a job that is known; none when it is over.
@@ -283,7 +292,8 @@ impl Host {
             let task = live.log.id();
             let own = windows.iter().filter(|window| owners.get(&window.at.pid) == Some(&task));
             let page_is_gone = live.log.latest().page_end == Some(PageEnd::Closed);
-            let own = own.cloned().collect();
+            let token = self.key.callback_token(task);
+            let own = own.map(|window| Window { title: shown(&window.title, &token), ..window.clone() }).collect();
             found.extend(with_roles(own, page_is_gone).into_iter().map(|(role, window)| JobWindow {
                 task,
                 role,
@@ -308,6 +318,11 @@ fn owned(
         task.is_some()
     })?;
     Ok((windows, asked.into_iter().filter_map(|(pid, task)| Some((pid, task?))).collect()))
+}
+
+/// A title as others may see it. A page without one is named by its address, and that may carry the token.
+fn shown(title: &str, token: &str) -> String {
+    title.replace(token, "[token]").chars().take(TITLE_CHARS_MAX).collect()
 }
 
 /// Says what each window of a job is for. Its page was opened in a window of its own before anything else was.
@@ -346,6 +361,15 @@ mod tests {
         use WindowRole::{Other, Page, Popup};
         assert_eq!(roles(false), [Popup, Page, Other, Other]);
         assert_eq!(roles(true), [Popup, Other, Other, Other]);
+    }
+
+    #[test]
+    fn a_title_is_bounded_and_no_part_of_the_token_is_told() {
+        let token = "s3cret".repeat(7);
+        for before in [0, TITLE_CHARS_MAX - 20, TITLE_CHARS_MAX] {
+            let told = shown(&format!("{}{token}", "é".repeat(before)), &token);
+            assert!(told.chars().count() <= TITLE_CHARS_MAX && !told.contains("s3cret"), "{told}");
+        }
     }
 
     #[test]

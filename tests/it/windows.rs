@@ -100,8 +100,7 @@ async fn six_tasks_are_seen_one_by_one_and_side_by_side() {
     }
 
     let listed = windows(&mut real.client, "").await;
-    let mut whose: Vec<_> = listed.iter().map(|window| window.task_id.clone()).collect();
-    whose.sort();
+    let whose: Vec<_> = listed.iter().map(|window| window.task_id.clone()).collect();
     assert_eq!(whose, tasks, "a window for each, and none of anybody else's: {listed:?}");
     assert!(listed.iter().all(|window| window.role() == Role::Page), "{listed:?}");
     assert_eq!(listed.iter().filter(|window| window.on_top).count(), 1, "{listed:?}");

@@ -13,8 +13,9 @@ use tonic_types::{ErrorDetails, StatusExt};
 use super::*;
 use crate::api::v1::{
     CallbackRequest, CallbackResponse, CancelJobRequest, CancelJobResponse, ExecuteRequest, ExecuteResponse,
-    GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse, ListJobsRequest, ListJobsResponse,
-    WatchJobsRequest, WatchJobsResponse,
+    FocusWindowRequest, FocusWindowResponse, GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse,
+    ListJobsRequest, ListJobsResponse, ListWindowsRequest, ListWindowsResponse, TileWindowsRequest,
+    TileWindowsResponse, WatchJobsRequest, WatchJobsResponse,
     task_runner_server::{TaskRunner, TaskRunnerServer},
 };
 
@@ -66,6 +67,18 @@ impl TaskRunner for Script {
 
     async fn get_runner(&self, _: Request<GetRunnerRequest>) -> Result<Response<GetRunnerResponse>, Status> {
         unreachable!("following asks nothing of the runner")
+    }
+
+    async fn list_windows(&self, _: Request<ListWindowsRequest>) -> Result<Response<ListWindowsResponse>, Status> {
+        unreachable!("following looks at no window")
+    }
+
+    async fn focus_window(&self, _: Request<FocusWindowRequest>) -> Result<Response<FocusWindowResponse>, Status> {
+        unreachable!("following raises no window")
+    }
+
+    async fn tile_windows(&self, _: Request<TileWindowsRequest>) -> Result<Response<TileWindowsResponse>, Status> {
+        unreachable!("following moves no window")
     }
 }
 

@@ -13,7 +13,7 @@ use crate::desktop::{Rect, Role, Window, WindowRef, WindowState, bounded_title};
 /// Most windows that are looked at: past it the rest is not there for us.
 const WINDOWS_MAX: usize = 1024;
 /// Longest title read, in words of four bytes: more than is told of one in any letters.
-const TITLE_WORDS_MAX: u32 = 512;
+const TITLE_WORDS_MAX: u32 = 1024;
 /// A window's state in the older of the conventions.
 const ICONIC: u32 = 3;
 /// The word by which browsers tell a window that a script opened.
