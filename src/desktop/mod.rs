@@ -279,9 +279,11 @@ mod tests {
 
     #[test]
     fn a_display_where_no_server_is_is_an_error_that_names_it() {
-        let desktop = desktop(|name| (name == "DISPLAY").then(|| ":64999".to_owned()));
-        let error = desktop.windows(&mut |_| true).unwrap_err();
-        assert!(matches!(error, DesktopError::Unreachable { .. }) && error.to_string().contains(":64999"), "{error}");
+        for name in [":49999", ":65535", "nonsense", "/nowhere"] {
+            let desktop = desktop(|wanted| (wanted == "DISPLAY").then(|| name.to_owned()));
+            let error = desktop.windows(&mut |_| true).unwrap_err();
+            assert!(matches!(error, DesktopError::Unreachable { .. }) && error.to_string().contains(name), "{error}");
+        }
     }
 
     #[test]

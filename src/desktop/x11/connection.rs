@@ -27,6 +27,9 @@ use crate::desktop::{CALL_MAX, WindowRef};
 /// Most words read of a property: the lists of clients are the longest.
 const PROPERTY_WORDS_MAX: u32 = 4096;
 
+/// Highest number of a display: each has a port of its own, from 6000 on.
+const DISPLAY_MAX: u16 = u16::MAX - 6000;
+
 x11rb::atom_manager! {
     /// The names that desktops agreed on.
     pub(super) Atoms: AtomsCookie {
@@ -168,6 +171,9 @@ impl Connection {
     pub(super) fn open(display: &str) -> Result<Self, Fault> {
         let until = Instant::now() + CALL_MAX;
         let parsed = parse_display(Some(display)).map_err(|error| Fault::Lost(error.to_string()))?;
+        if parsed.display > DISPLAY_MAX {
+            return Err(Fault::Lost("there is no display of that number".to_owned()));
+        }
         let mut refused = None;
         for address in parsed.connect_instruction() {
             let (stream, (family, peer)) = match DefaultStream::connect(&address) {
