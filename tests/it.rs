@@ -27,6 +27,8 @@ mod conformance;
 mod crowd;
 #[path = "it/demo.rs"]
 mod demo;
+#[path = "it/desktop.rs"]
+mod desktop;
 #[path = "it/display.rs"]
 mod display;
 #[path = "it/doctor.rs"]
@@ -79,6 +81,8 @@ mod nothing_left;
 mod page_callback;
 #[path = "it/pages.rs"]
 mod pages;
+#[path = "it/painted.rs"]
+mod painted;
 #[path = "it/pipe_browser.rs"]
 mod pipe_browser;
 #[path = "it/plain_http.rs"]
@@ -145,7 +149,11 @@ mod watch;
 mod watch_jobs;
 #[path = "it/watchers.rs"]
 mod watchers;
+#[path = "it/wayland.rs"]
+mod wayland;
 #[path = "it/webhook.rs"]
 mod webhook;
+#[path = "it/windows.rs"]
+mod windows;
 #[path = "it/wire.rs"]
 mod wire;

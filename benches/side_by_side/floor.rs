@@ -110,6 +110,18 @@ impl task_runner_server::TaskRunner for Floor {
     ) -> Result<Response<RemoveProfileResponse>, Status> {
         Err(Status::unimplemented("the floor"))
     }
+
+    async fn list_windows(&self, _: Request<ListWindowsRequest>) -> Result<Response<ListWindowsResponse>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
+    async fn focus_window(&self, _: Request<FocusWindowRequest>) -> Result<Response<FocusWindowResponse>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
+    async fn tile_windows(&self, _: Request<TileWindowsRequest>) -> Result<Response<TileWindowsResponse>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
 }
 
 impl Floor {

@@ -19,6 +19,7 @@ mod status;
 mod tree_end;
 mod watch;
 mod watch_jobs;
+mod windows;
 
 pub use bounded::bounded;
 pub use failure::Failure;

@@ -9,7 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 use crate::{
     job::{Refusal, TaskId},
     ledger::Fault,
-    runner::{CallError, ExecuteError, ProfileError},
+    runner::{CallError, ExecuteError, ProfileError, WindowsError},
 };
 
 /// The domain of every ErrorInfo of this service.
@@ -115,6 +115,24 @@ pub(super) fn profile(error: &ProfileError) -> Status {
         ProfileError::BrowserNeeded { .. } => invalid(&[Violation::new("browser", "BROWSER_NEEDED", message)]),
         ProfileError::Busy(_) | ProfileError::Held(_) => precondition("PROFILE_BUSY", message),
         ProfileError::Io(_) => status(Code::Internal, "PROFILES_UNREADABLE", message, ErrorDetails::new()),
+    }
+}
+
+pub(super) fn windows(error: &WindowsError) -> Status {
+    let message = error.to_string();
+    match error {
+        WindowsError::Call(error) => call(error),
+        WindowsError::Headless(_) | WindowsError::NoWindow(_) => precondition("NO_WINDOW", message),
+        WindowsError::NotItsWindow { .. } | WindowsError::Gone(_) => {
+            status(Code::NotFound, "WINDOW_NOT_FOUND", message, ErrorDetails::new())
+        }
+        WindowsError::Unsupported(_) => precondition("WINDOWS_UNSUPPORTED", message),
+        WindowsError::NotSeen(_) => precondition("WINDOW_NOT_SHOWN", message),
+        WindowsError::Unavailable(_) => {
+            let mut details = ErrorDetails::new();
+            details.set_retry_info(Some(DRAINING_RETRY));
+            status(Code::Unavailable, "DISPLAY_UNAVAILABLE", message, details)
+        }
     }
 }
 

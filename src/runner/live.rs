@@ -37,6 +37,8 @@ pub(super) enum Ask {
     Cancel(Cancellation, Reply<Arc<Job>>),
     /// Take this report.
     Report(PageReport, Reply<Result<Reported, Refusal>>),
+    /// Put its page before the other ones of its browser; answered when the browser says that it is there.
+    BringToFront(Reply<()>),
 }
 
 /// A job that is attended.

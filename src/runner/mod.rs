@@ -36,6 +36,7 @@ mod samples;
 #[cfg(test)]
 mod tests;
 mod token;
+mod windows;
 
 use std::{sync::Arc, time::Duration};
 
@@ -46,6 +47,7 @@ pub use profiles::{KnownProfile, ProfileError, ProfileKey, ProfilePage};
 pub use samples::{AllSamples, Samples};
 pub use token::{Purpose, StateKey};
 use tokio_util::sync::CancellationToken;
+pub use windows::{JobWindow, Tiled, WindowFocus, WindowRole, WindowsError};
 
 use crate::{
     job::{Capability, Job, Now, Refusal, ReportStatus, TaskId, Tier},

@@ -13,9 +13,10 @@ use tonic_types::{ErrorDetails, StatusExt};
 use super::*;
 use crate::api::v1::{
     CallbackRequest, CallbackResponse, CancelJobRequest, CancelJobResponse, ExecuteRequest, ExecuteResponse,
-    GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse, ListJobsRequest, ListJobsResponse,
-    ListProfilesRequest, ListProfilesResponse, RemoveProfileRequest, RemoveProfileResponse, WatchJobsRequest,
-    WatchJobsResponse,
+    FocusWindowRequest, FocusWindowResponse, GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse,
+    ListJobsRequest, ListJobsResponse, ListProfilesRequest, ListProfilesResponse, ListWindowsRequest,
+    ListWindowsResponse, RemoveProfileRequest, RemoveProfileResponse, TileWindowsRequest, TileWindowsResponse,
+    WatchJobsRequest, WatchJobsResponse,
     task_runner_server::{TaskRunner, TaskRunnerServer},
 };
 
@@ -78,6 +79,18 @@ impl TaskRunner for Script {
         _: Request<RemoveProfileRequest>,
     ) -> Result<Response<RemoveProfileResponse>, Status> {
         unreachable!("following is about no profile")
+    }
+
+    async fn list_windows(&self, _: Request<ListWindowsRequest>) -> Result<Response<ListWindowsResponse>, Status> {
+        unreachable!("following looks at no window")
+    }
+
+    async fn focus_window(&self, _: Request<FocusWindowRequest>) -> Result<Response<FocusWindowResponse>, Status> {
+        unreachable!("following raises no window")
+    }
+
+    async fn tile_windows(&self, _: Request<TileWindowsRequest>) -> Result<Response<TileWindowsResponse>, Status> {
+        unreachable!("following moves no window")
     }
 }
 

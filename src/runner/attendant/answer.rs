@@ -2,8 +2,15 @@
 
 use super::Attendant;
 use crate::{
+    browser::Session,
     job::{Fact, Phase, Refusal},
-    runner::{Cancellation, PageReport, Reported, host::boot_now, live::Ask, recorder::Recorded},
+    process::Order,
+    runner::{
+        Cancellation, PageReport, Reported,
+        host::boot_now,
+        live::{Ask, Reply},
+        recorder::Recorded,
+    },
 };
 
 impl Attendant {
@@ -14,12 +21,21 @@ impl Attendant {
                 self.cancel(cancellation).await;
                 drop(reply.send(self.job()));
             }
+            Ask::BringToFront(reply) => self.bring_to_front(reply).await,
             Ask::Report(report, reply) => {
                 // Without an answer the caller learns that the service is leaving.
                 if let Some(answer) = self.take_report(report).await {
                     drop(reply.send(answer));
                 }
             }
+        }
+    }
+
+    /// Without a page to put there, whoever asked hears of nothing.
+    async fn bring_to_front(&mut self, reply: Reply<()>) {
+        if let Some(command) = self.session.as_mut().and_then(Session::bring_to_front) {
+            self.fronting = Some(reply);
+            self.send(Order::Browser(command)).await;
         }
     }
 

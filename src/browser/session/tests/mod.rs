@@ -2,6 +2,7 @@
 
 mod adoption;
 mod fragment;
+mod front;
 mod navigation;
 mod opening;
 mod reports;
