@@ -8,6 +8,7 @@ mod connect;
 mod doctor;
 mod errand;
 mod exit;
+mod files;
 mod follow;
 mod list;
 mod order;
@@ -65,6 +66,8 @@ enum Verb {
     List(list::List),
     /// Show how a task stands
     Status(status::Status),
+    /// List the files that were kept of a task, or write one of them
+    Files(files::Files),
     /// Ask to end a task
     Cancel(cancel::Cancel),
     /// Tell what a service is set up with, what stands in its way here, and how a running one fares
@@ -87,6 +90,7 @@ impl Cli {
             | Verb::Watch(_)
             | Verb::List(_)
             | Verb::Status(_)
+            | Verb::Files(_)
             | Verb::Cancel(_)
             | Verb::Token(_) => Ok(Logging::of_a_call()),
         }
@@ -103,6 +107,7 @@ impl Cli {
             Verb::Watch(verb) => verb.run().await,
             Verb::List(verb) => verb.run().await,
             Verb::Status(verb) => verb.run().await,
+            Verb::Files(verb) => verb.run().await,
             Verb::Cancel(verb) => verb.run().await,
             Verb::Doctor(verb) => verb.run().await,
             Verb::Token(verb) => verb.run(),

@@ -1,6 +1,6 @@
 //! The browser layer against a real Chromium in a window, with what a person does there.
 
-use comet_task_runner::browser::{Browser, Fact};
+use comet_task_runner::browser::{Browser, Fact, PageSample};
 
 use crate::browser::{is_closed, with_browser};
 use crate::display::Display;
@@ -41,7 +41,7 @@ fn a_windows_dialog_is_left_to_the_person() {
     with_display(|browser, pages, display| {
         let url = pages.script("/task", "cometTask.done(confirm('go on?'))");
         let mut driven = Driven::windowed(browser, &url, &display.name);
-        let opened = |fact: &Fact| matches!(fact, Fact::DialogOpened { accepted: false, .. });
+        let opened = |fact: &Fact| matches!(fact, Fact::Sampled(PageSample { dialog: Some(_), .. }));
         driven.until(opened);
         let window = display.window("comet-task-it");
         display.run("xdotool", &["windowfocus", "--sync", &window]);

@@ -67,6 +67,15 @@ impl TaskRunner for Script {
     async fn get_runner(&self, _: Request<GetRunnerRequest>) -> Result<Response<GetRunnerResponse>, Status> {
         unreachable!("following asks nothing of the runner")
     }
+
+    type ReadFileStream = tokio_stream::Empty<Result<crate::api::v1::ReadFileResponse, Status>>;
+
+    async fn read_file(
+        &self,
+        _: Request<crate::api::v1::ReadFileRequest>,
+    ) -> Result<Response<Self::ReadFileStream>, Status> {
+        unreachable!("following reads no file")
+    }
 }
 
 /// A scripted service on a port of its own, with the files by which it is found.
