@@ -27,16 +27,22 @@ mod conformance;
 mod crowd;
 #[path = "it/demo.rs"]
 mod demo;
+#[path = "it/dialogs.rs"]
+mod dialogs;
 #[path = "it/display.rs"]
 mod display;
 #[path = "it/doctor.rs"]
 mod doctor;
+#[path = "it/downloads.rs"]
+mod downloads;
 #[path = "it/drain.rs"]
 mod drain;
 #[path = "it/drive_by.rs"]
 mod drive_by;
 #[path = "it/execute.rs"]
 mod execute;
+#[path = "it/files.rs"]
+mod files;
 #[path = "it/floods.rs"]
 mod floods;
 #[path = "it/grpc_web.rs"]
@@ -79,6 +85,8 @@ mod pages;
 mod pipe_browser;
 #[path = "it/plain_http.rs"]
 mod plain_http;
+#[path = "it/popups.rs"]
+mod popups;
 #[path = "it/probes.rs"]
 mod probes;
 #[path = "it/process/mod.rs"]

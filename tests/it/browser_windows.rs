@@ -51,6 +51,18 @@ fn a_windows_dialog_is_left_to_the_person() {
 }
 
 #[test]
+fn a_windows_file_goes_where_it_was_told_and_a_url_that_leads_to_one_is_told_as_such() {
+    with_display(|browser, pages, display| {
+        let mut driven = Driven::windowed(browser, &pages.url("/download"), &display.name);
+        let facts = driven.until(|fact| matches!(fact, Fact::DownloadDone(_)));
+        assert!(facts.iter().any(|fact| matches!(fact, Fact::DownloadBegan { name } if name == "a.bin")), "{facts:?}");
+        let Some(Fact::DownloadDone(download)) = facts.last() else { unreachable!("it was looked for") };
+        assert!(download.is_task);
+        assert_eq!(driven.downloads(), [download.guid.clone()]);
+    });
+}
+
+#[test]
 fn a_windows_popup_runs_even_while_no_service_is_there() {
     with_display(|browser, pages, display| {
         pages.script("/popup", "opener.postMessage('ran')");

@@ -200,6 +200,16 @@ impl Driven {
         self.command_page("Page.crash", &serde_json::json!({}));
     }
 
+    /// Kills the renderer of a page that the task's page opened.
+    pub(crate) fn crash_popup(&mut self) {
+        let saved = serde_json::to_value(self.saved.as_ref().unwrap()).unwrap();
+        let popups = saved["popups"].as_object().unwrap();
+        let session = popups.values().next().expect("there is a popup");
+        let command =
+            serde_json::json!({ "id": 2_000_001, "method": "Page.crash", "params": {}, "sessionId": session });
+        self.send(&[command.to_string().into_bytes()]);
+    }
+
     /// Runs a script in the page as if a person had just clicked there.
     pub(crate) fn click_for(&mut self, script: &str) {
         let params = serde_json::json!({ "expression": script, "userGesture": true });

@@ -10,14 +10,15 @@ fn opening_asks_for_everything_at_once_and_the_url_is_only_in_create_target() {
         methods,
         [
             "Target.setDiscoverTargets",
+            "Browser.setDownloadBehavior",
             "Target.setAutoAttach",
             "Fetch.enable",
             "Browser.getVersion",
             "Target.createTarget"
         ]
     );
-    assert_eq!(talk.sent[1].2["params"]["waitForDebuggerOnStart"], true);
-    assert_eq!(talk.sent[4].2["params"], json!({ "url": URL, "newWindow": true }));
+    assert_eq!(talk.sent[2].2["params"]["waitForDebuggerOnStart"], true);
+    assert_eq!(talk.sent[5].2["params"], json!({ "url": URL, "newWindow": true }));
 }
 
 #[test]
