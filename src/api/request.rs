@@ -168,6 +168,8 @@ fn needs_page_facts(request: &v1::ExecuteRequest) -> Option<&'static str> {
         (request.fail_on_http_error, "fail_on_http_error"),
         (!request.callback_origins.is_empty() && !over_http, "callback_origins"),
         (navigation, "timeouts.navigation"),
+        (request.dialogs() != v1::execute_request::DialogPolicy::Unspecified, "dialogs"),
+        (request.wait_for_popups, "wait_for_popups"),
     ]
     .into_iter()
     .find_map(|(asked, field)| asked.then_some(field))

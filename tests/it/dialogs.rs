@@ -8,7 +8,8 @@ use comet_task_runner::api::v1::{
 };
 
 use super::{
-    popups::sample_when,
+    display::Display,
+    popups::{may_open, sample_when},
     real::{Real, assert_ended, headless, load_state, seconds},
     real_windows::{CLOSE_TAB, press, start as start_with_windows, window, window_of},
     wire,
@@ -37,7 +38,8 @@ async fn dialogs_are_answered_as_asked_in_the_page_and_in_its_popups() {
             (DialogPolicy::Unspecified, if script == ASKS { r#"[true,"d"]"# } else { r#"[true,"y"]"# }),
             (DialogPolicy::Dismiss, "[false,null]"),
         ] {
-            let job = real.run(with(headless(&url), dialogs)).await;
+            let request = may_open(&real, headless(&url));
+            let job = real.run(with(request, dialogs)).await;
             assert_ended(&job, Status::Done, Reason::Callback);
             assert_eq!(job.callback.unwrap().result, result, "{dialogs:?}");
         }
@@ -54,6 +56,7 @@ async fn dialogs_of_windows_are_answered_where_that_is_asked() {
     ] {
         let url = real.pages.script("/asks", script);
         let request = v1::ExecuteRequest { after_finish: AfterFinish::Close.into(), ..window(&url) };
+        let request = may_open(&real, request);
         let job = real.run(with(request, dialogs)).await;
         assert_ended(&job, Status::Done, Reason::Callback);
         assert_eq!(job.callback.unwrap().result, result, "{dialogs:?}");
@@ -64,7 +67,8 @@ async fn dialogs_of_windows_are_answered_where_that_is_asked() {
 async fn left_open(real: &mut Real, request: &dyn Fn(&str) -> v1::ExecuteRequest, popup: bool) -> v1::ExecuteResponse {
     let asks = real.pages.script("/asks", LEFT);
     let url = if popup { real.pages.script("/opens", "open('/asks', '', 'noopener')") } else { asks };
-    let begun = real.begin(with(request(&url), DialogPolicy::Leave)).await;
+    let request = may_open(real, request(&url));
+    let begun = real.begin(with(request, DialogPolicy::Leave)).await;
     let sample = sample_when(real, &begun.task_id, |sample| sample.dialog.is_some()).await;
     let dialog = sample.dialog.unwrap();
     assert_eq!((dialog.kind(), dialog.message.as_str()), (Kind::Confirm, "go on?"));
@@ -118,6 +122,12 @@ async fn a_dialog_is_still_told_after_a_restart_and_no_more_once_it_is_answered(
     real.finish(&begun.task_id).await;
 }
 
+/// Clicks into the page, as a person who works with it does, and closes its tab.
+fn touch_and_close(display: &Display, window: &str) {
+    display.run("xdotool", &["mousemove", "--window", window, "600", "500", "click", "1"]);
+    press(display, window, CLOSE_TAB);
+}
+
 /// A page that asks a person who leaves it whether they mean it, once they have touched it.
 const CLINGS: &str = "<!doctype html><title>clings</title><script>onbeforeunload = event => event.preventDefault()\
                       </script><body>here";
@@ -128,9 +138,7 @@ async fn a_page_that_clings_is_closed_or_told_as_asked_and_cancelled_all_the_sam
     let url = real.pages.html("/clings", CLINGS);
     let begun = real.begin(window(&url)).await;
     real.shown(&begun.task_id).await;
-    let seen = window_of(&display, &begun.task_id);
-    press(&display, &seen, "space");
-    press(&display, &seen, CLOSE_TAB);
+    touch_and_close(&display, &window_of(&display, &begun.task_id));
     let asks = |sample: &v1::Sample| sample.dialog.as_ref().is_some_and(|dialog| dialog.kind() == Kind::Beforeunload);
     sample_when(&mut real, &begun.task_id, asks).await;
     real.cancel(&begun.task_id).await;
@@ -138,9 +146,7 @@ async fn a_page_that_clings_is_closed_or_told_as_asked_and_cancelled_all_the_sam
 
     let begun = real.begin(with(window(&url), DialogPolicy::Accept)).await;
     real.shown(&begun.task_id).await;
-    let seen = window_of(&display, &begun.task_id);
-    press(&display, &seen, "space");
-    press(&display, &seen, CLOSE_TAB);
+    touch_and_close(&display, &window_of(&display, &begun.task_id));
     let job = real.finish(&begun.task_id).await;
     assert_ended(&job, Status::Done, Reason::PageClosed);
     assert_eq!(load_state(&job), v1::page::LoadState::Closed);

@@ -15,10 +15,11 @@ use comet_task_runner::api::v1::{
 
 use super::{
     display::Display,
-    pages::HALF,
-    real::{Real, Seats, assert_ended, headless, load_state, seconds},
+    nothing_left::Tidy,
+    pages::{HALF, Pages},
+    real::{Real, Seats, assert_ended, headless, load_state, not_run, seconds},
     real_windows::window,
-    service::{Options, eventually},
+    service::{Options, Service, ended, eventually, job_when},
 };
 
 /// A service whose browsers would write to `Downloads` in a home of their own, and what is there.
@@ -155,7 +156,7 @@ async fn a_file_that_breaks_off_fails_its_task_and_leaves_nothing() {
     assert_ended(&job, Status::Failed, Reason::DownloadFailed);
     let told = format!("drip.bin was not downloaded: it was cancelled or broke off after {HALF} bytes");
     assert_eq!((job.message, job.files.len()), (told, 0));
-    assert!(!home.files_of(&job.task_id).exists());
+    eventually("that nothing is left of it", || !home.files_of(&job.task_id).exists());
 }
 
 #[tokio::test]
@@ -166,7 +167,7 @@ async fn what_is_too_large_is_not_kept_and_fails_only_the_task_that_asked_for_it
     let job = home.real.run(headless(&url)).await;
     assert_ended(&job, Status::Failed, Reason::DownloadFailed);
     assert!(job.message.starts_with("large.bin was not downloaded: the files of a task may take 1048576"), "{job:?}");
-    assert!(!home.files_of(&job.task_id).exists());
+    eventually("that nothing is left of it", || !home.files_of(&job.task_id).exists());
 
     home.real.pages.html_with("/small", &named("small.bin"), "small");
     let url = home.real.pages.html("/clicks", &clicks(&["/large", "/small"]));
@@ -208,7 +209,7 @@ async fn a_file_that_comes_while_no_service_is_there_is_kept_by_the_next_one() {
     home.real.client = home.real.service.client().await;
     let job = home.real.finish(&begun.task_id).await;
     assert_ended(&job, Status::Done, Reason::Downloaded);
-    assert_eq!(names_in(&home.files_of(&begun.task_id)), ["drip.bin"]);
+    eventually("that only the file is left", || names_in(&home.files_of(&begun.task_id)) == ["drip.bin"]);
 }
 
 #[tokio::test]
@@ -245,4 +246,32 @@ async fn files_go_with_their_job_and_those_of_unknown_jobs_at_the_next_start() {
     home.real.service.restart();
     eventually("that what nobody knows is swept", || !unknown.exists() && !left.exists());
     assert_eq!(names_in(&home.files_of(&kept.task_id)), ["a.bin"]);
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_is_told_and_fails_nothing_but_the_download() {
+    let Some(_seats) = Seats::take(1, &["unshare", "mount"]) else { return };
+    if !rustix::process::geteuid().is_root() {
+        return not_run("only root can make a small disk");
+    }
+    let home = tempfile::Builder::new().prefix("ct").tempdir_in("/tmp").unwrap();
+    fs::create_dir(home.path().join("r")).unwrap();
+    // A disk that only this service and its browsers see, gone with the last of them.
+    let small = "umask 077; mkdir -p \"$0/s/files\" && mount -t tmpfs -o size=64k none \"$0/s/files\" && exec \"$@\"";
+    let through = ["unshare", "--mount", "sh", "-c", small, home.path().to_str().unwrap()].map(str::to_owned);
+    let options = Options { through: through.into(), ..Options::chromium() };
+    let service = Tidy::watch(Service::start_in(home, options));
+    let mut client = service.client().await;
+    let pages = Pages::start();
+    let url = pages.html_with("/large", &named("large.bin"), &"x".repeat(1024 * 1024));
+    let begun = client.execute(headless(&url)).await.unwrap().into_inner();
+    let job = ended(&mut client, &begun.task_id).await;
+    assert_ended(&job, Status::Failed, Reason::DownloadFailed);
+    assert!(job.message.contains("disk that holds the state directory is full"), "{job:?}");
+
+    pages.html_with("/small", &named("small.bin"), "small");
+    let url = pages.html("/clicks", &clicks(&["/large", "/small"]));
+    let begun = client.execute(headless(&url)).await.unwrap().into_inner();
+    let job = job_when(&mut client, &begun.task_id, |job| job.files.len() == 1).await;
+    assert_eq!((job.status(), job.files[0].name.as_str()), (Status::Running, "small.bin"));
 }

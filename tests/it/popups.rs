@@ -30,6 +30,18 @@ pub(crate) async fn sample_when(real: &mut Real, task_id: &str, wanted: impl Fn(
     tokio::time::timeout(LONG, reading).await.expect("a reading is as wanted")
 }
 
+/// With a profile in which pages may open popups without a person's click.
+pub(crate) fn may_open(real: &Real, request: v1::ExecuteRequest) -> v1::ExecuteRequest {
+    let profile = real.service.state_dir().join("profiles/chromium/popups/Default");
+    std::fs::create_dir_all(&profile).unwrap();
+    let allowed = r#"{"profile":{"default_content_setting_values":{"popups":1}}}"#;
+    let preferences = profile.join("Preferences");
+    if !preferences.exists() {
+        std::fs::write(preferences, allowed).unwrap();
+    }
+    v1::ExecuteRequest { profile: "popups".to_owned(), ..request }
+}
+
 fn waiting(request: v1::ExecuteRequest) -> v1::ExecuteRequest {
     v1::ExecuteRequest { wait_for_popups: true, ..request }
 }
@@ -45,7 +57,7 @@ fn opens_three(real: &Real) -> String {
 async fn popups_are_counted_and_go_with_the_tasks_page() {
     let Some(mut real) = Real::start().await else { return };
     let url = opens_three(&real);
-    let begun = real.begin(headless(&url)).await;
+    let begun = real.begin(may_open(&real, headless(&url))).await;
     sample_when(&mut real, &begun.task_id, |sample| sample.popup_count == 3).await;
     real.pages.open_gate();
     let job = real.finish(&begun.task_id).await;
@@ -56,7 +68,7 @@ async fn popups_are_counted_and_go_with_the_tasks_page() {
 async fn popups_of_a_window_are_counted_and_go_with_the_tasks_page() {
     let Some((_display, mut real)) = start_with_windows().await else { return };
     let url = real.pages.script("/opens", "open('/status/200', '', 'noopener'); fetch('/gate').then(() => close())");
-    let begun = real.begin(window(&url)).await;
+    let begun = real.begin(may_open(&real, window(&url))).await;
     sample_when(&mut real, &begun.task_id, |sample| sample.popup_count == 1).await;
     real.pages.open_gate();
     let job = real.finish(&begun.task_id).await;
@@ -67,7 +79,7 @@ async fn popups_of_a_window_are_counted_and_go_with_the_tasks_page() {
 async fn outlives_its_page(real: &mut Real, request: impl Fn(&str) -> v1::ExecuteRequest, restart: bool) {
     real.pages.script("/stays", "document.title = 'stays'; fetch('/gate').then(() => close())");
     let url = real.pages.script("/leaves", "open('/stays'); setTimeout(close, 300)");
-    let begun = real.begin(waiting(request(&url))).await;
+    let begun = real.begin(waiting(may_open(real, request(&url)))).await;
     // What the page showed last is told no more once it is gone; its popup is.
     sample_when(real, &begun.task_id, |sample| sample.popup_count == 1).await;
     if restart {
@@ -107,8 +119,10 @@ async fn popups_are_waited_for_over_restarts() {
 #[test]
 fn a_popup_that_crashes_is_closed_and_its_page_goes_on() {
     with_browser(|browser, pages| {
-        let script = "open('/status/200', '', 'noopener'); fetch('/gate').then(() => cometTask.done())";
+        let script = "onload = () => cometTask.progress(1); fetch('/gate').then(() => cometTask.done())";
         let mut driven = Driven::headless(browser, &pages.script("/task", script));
+        driven.report();
+        driven.click_for("open('/status/200', '', 'noopener')");
         let popups = |count| move |fact: &Fact| matches!(fact, Fact::Sampled(sample) if sample.popup_count == count);
         driven.until(popups(1));
         driven.crash_popup();

@@ -23,7 +23,7 @@ impl Attendant {
             Phase::Waiting => {}
             // A browser without its page may never leave by itself.
             Phase::Running if (page_closed || downloaded) && job.spec.completion == Completion::ProcessExit => {
-                self.stop().await
+                self.stop().await;
             }
             Phase::Running => {}
             Phase::Stopping => self.stop().await,
