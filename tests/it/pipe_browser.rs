@@ -200,11 +200,20 @@ impl Driven {
         self.command_page("Page.crash", &serde_json::json!({}));
     }
 
-    /// Kills the renderer of a page that the task's page opened.
+    /// Kills the renderer of a page that the task's page opened, once it is listened to.
     pub(crate) fn crash_popup(&mut self) {
-        let saved = serde_json::to_value(self.saved.as_ref().unwrap()).unwrap();
-        let popups = saved["popups"].as_object().unwrap();
-        let session = popups.values().next().expect("there is a popup");
+        let deadline = Instant::now() + DEADLINE;
+        let session = loop {
+            let saved = serde_json::to_value(self.saved.as_ref().unwrap()).unwrap();
+            match saved["popups"].as_object().unwrap().values().next().expect("there is a popup") {
+                serde_json::Value::String(session) => break session.clone(),
+                _ => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    let message = self.messages.recv_timeout(left).expect("the popup is attached to");
+                    self.take(&message);
+                }
+            }
+        };
         let command =
             serde_json::json!({ "id": 2_000_001, "method": "Page.crash", "params": {}, "sessionId": session });
         self.send(&[command.to_string().into_bytes()]);
