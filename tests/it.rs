@@ -29,10 +29,14 @@ mod crowd;
 mod demo;
 #[path = "it/desktop.rs"]
 mod desktop;
+#[path = "it/dialogs.rs"]
+mod dialogs;
 #[path = "it/display.rs"]
 mod display;
 #[path = "it/doctor.rs"]
 mod doctor;
+#[path = "it/downloads.rs"]
+mod downloads;
 #[path = "it/drain.rs"]
 mod drain;
 #[path = "it/drive_by.rs"]
@@ -41,6 +45,8 @@ mod drive_by;
 mod endings;
 #[path = "it/execute.rs"]
 mod execute;
+#[path = "it/files.rs"]
+mod files;
 #[path = "it/firefox.rs"]
 mod firefox;
 #[path = "it/floods.rs"]
@@ -87,6 +93,8 @@ mod painted;
 mod pipe_browser;
 #[path = "it/plain_http.rs"]
 mod plain_http;
+#[path = "it/popups.rs"]
+mod popups;
 #[path = "it/probes.rs"]
 mod probes;
 #[path = "it/process/mod.rs"]

@@ -111,6 +111,12 @@ impl task_runner_server::TaskRunner for Floor {
         Err(Status::unimplemented("the floor"))
     }
 
+    type ReadFileStream = tokio_stream::Empty<Result<ReadFileResponse, Status>>;
+
+    async fn read_file(&self, _: Request<ReadFileRequest>) -> Result<Response<Self::ReadFileStream>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
     async fn list_windows(&self, _: Request<ListWindowsRequest>) -> Result<Response<ListWindowsResponse>, Status> {
         Err(Status::unimplemented("the floor"))
     }

@@ -7,10 +7,10 @@ use prost::Message;
 use super::v1;
 use crate::{
     job::{
-        Capability, ExitStatus, FileKind, Isolation, Job, JobFile, PageEnd, Profile, Reason, Record, ReportStatus,
-        Status, Tier, WallTime,
+        Capability, DownloadEnd, ExitStatus, FileKind, Isolation, Job, JobFile, PageEnd, Profile, Reason, Record,
+        ReportStatus, Status, Tier, WallTime,
     },
-    runner::{About, KnownBrowser, Problem, ProcessReading, Sample},
+    runner::{About, Dialog, DialogKind, KnownBrowser, Problem, ProcessReading, Sample},
 };
 
 impl From<&Job> for v1::Job {
@@ -83,7 +83,22 @@ impl From<&Sample> for v1::Sample {
             page_title: sample.page_title.clone(),
             page_url: sample.page_url.clone(),
             process_info: sample.process.as_ref().map(v1::ProcessInfo::from),
+            dialog: sample.dialog.as_ref().map(v1::Dialog::from),
+            popup_count: count(sample.popup_count),
         }
+    }
+}
+
+impl From<&Dialog> for v1::Dialog {
+    fn from(dialog: &Dialog) -> Self {
+        use v1::dialog::Kind;
+        let kind = match dialog.kind {
+            DialogKind::Alert => Kind::Alert,
+            DialogKind::Confirm => Kind::Confirm,
+            DialogKind::Prompt => Kind::Prompt,
+            DialogKind::Beforeunload => Kind::Beforeunload,
+        };
+        Self { kind: kind.into(), message: dialog.message.clone() }
     }
 }
 
@@ -172,7 +187,9 @@ fn page(job: &Record) -> Option<v1::Page> {
     if !job.spec.tier.can(Capability::PageFacts) || job.process.is_none() {
         return None;
     }
+    let is_downloaded = job.download.as_ref().and_then(|download| download.end) == Some(DownloadEnd::Complete);
     let (load_state, crash_status) = match (&job.page_end, &job.net_error, &job.page) {
+        (_, _, _) if is_downloaded => (LoadState::Downloaded, String::new()),
         (Some(PageEnd::Closed), _, _) => (LoadState::Closed, String::new()),
         (Some(PageEnd::Crashed(status)), _, _) => (LoadState::Crashed, status.clone()),
         (None, Some(_), _) => (LoadState::NavigationError, String::new()),
@@ -292,6 +309,8 @@ const fn reason(reason: Reason) -> v1::job::Reason {
         Reason::HandedOver => Wire::HandedOver,
         Reason::NoReport => Wire::NoReport,
         Reason::LaunchFailed => Wire::LaunchFailed,
+        Reason::Downloaded => Wire::Downloaded,
+        Reason::DownloadFailed => Wire::DownloadFailed,
         Reason::ServiceRestarted => Wire::ServiceRestarted,
         Reason::HostRestarted => Wire::HostRestarted,
         Reason::ShimDied => Wire::ShimDied,

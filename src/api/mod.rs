@@ -5,6 +5,7 @@
 mod bounded;
 mod convert;
 mod failure;
+mod files;
 mod fingerprint;
 pub mod json;
 mod list;

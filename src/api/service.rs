@@ -6,7 +6,9 @@ use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 use super::{
-    Caller, convert, list,
+    Caller, convert,
+    files::{FileStream, Readers},
+    list,
     meters::{self, Watching},
     profiles, request,
     resume::ResumeToken,
@@ -26,12 +28,13 @@ pub(super) struct Service {
     runner: Runner,
     watchers: Arc<Semaphore>,
     watchers_max: usize,
+    readers: Readers,
 }
 
 impl Service {
     pub(super) fn new(runner: Runner, watchers_max: usize) -> Self {
         let watchers_max = watchers_max.min(Semaphore::MAX_PERMITS);
-        Self { runner, watchers: Arc::new(Semaphore::new(watchers_max)), watchers_max }
+        Self { runner, watchers: Arc::new(Semaphore::new(watchers_max)), watchers_max, readers: Readers::default() }
     }
 
     /// A callback token opens its own task only; without one the caller must have shown the API token.
@@ -201,5 +204,11 @@ impl TaskRunner for Service {
         let tasks = windows::tiled(request.get_ref()).map_err(|violations| status::invalid(&violations))?;
         let tiled = self.runner.tile_windows(&tasks).await.map_err(|error| status::windows(&error))?;
         Ok(Response::new(tiled.into()))
+    }
+
+    type ReadFileStream = FileStream;
+
+    async fn read_file(&self, request: Request<v1::ReadFileRequest>) -> Result<Response<FileStream>, Status> {
+        self.readers.read(&self.runner, request.get_ref()).await.map(Response::new)
     }
 }

@@ -9,7 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 use crate::{
     job::{Refusal, TaskId},
     ledger::Fault,
-    runner::{CallError, ExecuteError, ProfileError, WindowsError},
+    runner::{CallError, ExecuteError, FileError, ProfileError, WindowsError},
 };
 
 /// The domain of every ErrorInfo of this service.
@@ -134,6 +134,26 @@ pub(super) fn windows(error: &WindowsError) -> Status {
             status(Code::Unavailable, "DISPLAY_UNAVAILABLE", message, details)
         }
     }
+}
+
+pub(super) fn file(error: &FileError) -> Status {
+    let message = error.to_string();
+    match error {
+        FileError::Job(error) => call(error),
+        FileError::Unknown { .. } | FileError::Gone { .. } => {
+            status(Code::NotFound, "FILE_NOT_FOUND", message, ErrorDetails::new())
+        }
+        FileError::BehindEnd { .. } => invalid(&[Violation::new("offset", "OFFSET_INVALID", message)]),
+        FileError::Cut { .. } => status(Code::DataLoss, "FILE_CUT", message, ErrorDetails::new()),
+        FileError::Unreadable { .. } => status(Code::Internal, "FILE_UNREADABLE", message, ErrorDetails::new()),
+    }
+}
+
+pub(super) fn reader_limit(readers_max: usize) -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_retry_info(Some(QUEUE_RETRY));
+    let message = format!("{readers_max} files are being read already, which is this runner's limit; try again later");
+    status(Code::ResourceExhausted, "READER_LIMIT", message, details)
 }
 
 pub(super) fn not_found(id: TaskId) -> Status {

@@ -1,5 +1,7 @@
 //! What a browser can say about the page of a task.
 
+use serde::{Deserialize, Serialize};
+
 use super::report::{Refusal, Report};
 
 /// Something that the browser said about the task's page; the runner decides what it means for the job.
@@ -49,17 +51,72 @@ pub enum Fact {
     ReportRefused(Refusal),
     /// A newer reading of what the page shows.
     Sampled(PageSample),
-    /// The page asks something and stands still until it is answered.
-    DialogOpened {
-        /// "alert", "confirm", "prompt" or "beforeunload".
+    /// A page asked something and was answered at once.
+    DialogAnswered {
+        /// What kind of dialog, in the browser's word.
         kind: String,
-        /// Whether it was accepted at once, because no person can see it.
+        /// Whether with yes.
         accepted: bool,
     },
-    /// The dialog is gone.
-    DialogClosed,
     /// The page was put before the other ones, as was asked.
     InFront,
+    /// What the task's URL leads to is a file, and it has begun to come.
+    DownloadBegan {
+        /// What it is to be called.
+        name: String,
+    },
+    /// More of that file is there.
+    DownloadGrew {
+        /// What it is to be called.
+        name: String,
+        /// How much of it.
+        received_bytes: u64,
+        /// Of how much; none when nobody said.
+        total_bytes: Option<u64>,
+    },
+    /// A file is there, whole.
+    DownloadDone(Download),
+    /// A file is not coming.
+    DownloadFailed {
+        /// Which.
+        download: Download,
+        /// Why.
+        why: DownloadFailure,
+    },
+}
+
+/// A file that a page downloads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Download {
+    /// What the browser calls it, on the disk too: hexadecimal digits and dashes.
+    pub guid: String,
+    /// What it is to be called.
+    pub name: String,
+    /// Whether the task's URL leads to it, not a page.
+    pub is_task: bool,
+}
+
+/// Why a download came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DownloadFailure {
+    /// A person cancelled it, its connection broke, or it could not be written: the browser does not say which.
+    #[error("it was cancelled or broke off after {received_bytes} bytes")]
+    BrokenOff {
+        /// How much of it had come.
+        received_bytes: u64,
+    },
+    /// The files of the task would take more room than they may.
+    #[error("the files of a task may take {bytes_max} bytes, see --downloads-max-mb")]
+    TooLarge {
+        /// What they may take.
+        bytes_max: u64,
+    },
+    /// The task has as many files as it may.
+    #[error("a task may keep {files_max} files")]
+    TooMany {
+        /// How many it may.
+        files_max: usize,
+    },
 }
 
 /// A reading of what the page shows: not a change, only the latest counts.
@@ -69,6 +126,32 @@ pub struct PageSample {
     pub url: String,
     /// The title shown.
     pub title: String,
+    /// A dialog that is left to a person, of the page or of one that it opened.
+    pub dialog: Option<Dialog>,
+    /// How many pages that it opened, and those opened in turn, are open.
+    pub popup_count: usize,
+}
+
+/// A question of a page, which stands still until it is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dialog {
+    /// What kind of question.
+    pub kind: DialogKind,
+    /// The page's words; may be empty.
+    pub message: String,
+}
+
+/// What kind of question a page asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DialogKind {
+    /// It only tells.
+    Alert,
+    /// Yes or no.
+    Confirm,
+    /// It wants a text.
+    Prompt,
+    /// Whether to leave the page.
+    Beforeunload,
 }
 
 /// Longest URL or title that is kept of what a page shows, in bytes: pages can make both megabytes long (data

@@ -27,10 +27,10 @@ use std::path::PathBuf;
 
 pub use command::{Command, LaunchPlan, command};
 pub use discover::{ByHand, Found, LocalMachine, Machine, Problem, discover};
-pub use facts::{Fact, PageSample};
+pub use facts::{Dialog, DialogKind, Download, DownloadFailure, Fact, PageSample};
 pub use name::Family;
 pub use report::{Report, ReportStatus};
-pub use session::{PagePlan, Saved, Session, Step};
+pub use session::{DownloadPlan, PagePlan, Saved, Session, Step};
 
 /// A browser that this machine can start.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ mod connect;
 mod doctor;
 mod errand;
 mod exit;
+mod files;
 mod follow;
 mod list;
 mod order;
@@ -67,6 +68,8 @@ enum Verb {
     List(list::List),
     /// Show how a task stands
     Status(status::Status),
+    /// List the files that were kept of a task, or write one of them
+    Files(files::Files),
     /// Ask to end a task
     Cancel(cancel::Cancel),
     /// List the profiles that keep their logins, or remove one
@@ -97,6 +100,7 @@ impl Cli {
             | Verb::Watch(_)
             | Verb::List(_)
             | Verb::Status(_)
+            | Verb::Files(_)
             | Verb::Cancel(_)
             | Verb::Profiles(_)
             | Verb::Windows(_)
@@ -117,6 +121,7 @@ impl Cli {
             Verb::Watch(verb) => verb.run().await,
             Verb::List(verb) => verb.run().await,
             Verb::Status(verb) => verb.run().await,
+            Verb::Files(verb) => verb.run().await,
             Verb::Cancel(verb) => verb.run().await,
             Verb::Profiles(verb) => verb.run().await,
             Verb::Windows(verb) => verb.run().await,

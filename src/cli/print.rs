@@ -83,6 +83,15 @@ pub(super) fn job_lines(job: &Job, sample: Option<&Sample>) -> String {
             sample.progress.map(|percent| format!("{percent} %  {}", sample.progress_message)).unwrap_or_default(),
         );
         lines.add("title", &sample.page_title);
+        lines.add(
+            "dialog",
+            sample
+                .dialog
+                .as_ref()
+                .map(|open| format!("{}  {}", open.kind().as_str_name(), open.message))
+                .unwrap_or_default(),
+        );
+        lines.add("popups", if sample.popup_count > 0 { sample.popup_count.to_string() } else { String::new() });
     }
     if let Some(page) = &job.page {
         let http = page.http_status.map(|status| format!("HTTP {status}  ")).unwrap_or_default();
@@ -117,6 +126,7 @@ pub(super) fn job_lines(job: &Job, sample: Option<&Sample>) -> String {
     let mut labels: Vec<_> = job.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     labels.sort();
     lines.add("labels", labels.join("  "));
+    lines.add("files", if job.files.is_empty() { String::new() } else { job.files.len().to_string() });
     lines.add("host", &job.host);
     lines.add("revision", job.revision.to_string());
     lines.0.trim_end().to_owned()

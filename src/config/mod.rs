@@ -17,7 +17,7 @@ mod table;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    num::NonZeroUsize,
+    num::{NonZeroU64, NonZeroUsize},
     path::PathBuf,
     time::Duration,
 };
@@ -56,6 +56,8 @@ pub struct Settings {
     pub legacy_rest: bool,
     /// How long a browser may live on without a service.
     pub away_max: Duration,
+    /// How much room the downloads of one job may take, in MiB.
+    pub downloads_max_mb: NonZeroU64,
     /// How long a shutdown waits for streams to end.
     pub drain: Duration,
     /// Where the end of each job is posted; none for nowhere.
@@ -86,6 +88,8 @@ pub const QUEUE_MAX: usize = 10_000;
 pub const WATCHERS_MAX: usize = 10_000;
 /// Default time without a service: a weekend would be too long to leave windows open, a night is not.
 pub const AWAY_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Default room for the downloads of one job: an installer or a recording fits, and ten such jobs a common disk.
+pub const DOWNLOADS_MAX_MB: NonZeroU64 = NonZeroU64::new(1024).expect("not zero");
 /// Default drain: long enough for a client to read one message, short enough for a supervisor's patience.
 pub const DRAIN: Duration = Duration::from_secs(10);
 /// The port when none is given.
@@ -110,6 +114,7 @@ impl Settings {
             no_sandbox: false,
             legacy_rest: false,
             away_max: AWAY_MAX,
+            downloads_max_mb: DOWNLOADS_MAX_MB,
             drain: DRAIN,
             webhook_url: None,
             webhook_secret_file: None,

@@ -1,5 +1,7 @@
 //! The table of settings: each one's name, flag, variable, help, and how it is read and shown.
 
+use std::num::{NonZeroU64, NonZeroUsize};
+
 use super::{
     LogFormat, Settings,
     given::{Given, Wrong},
@@ -189,6 +191,18 @@ pub const SETTINGS: &[Setting] = &[
         show: |of| Some(span::show(of.away_max)),
     },
     Setting {
+        name: "downloads_max_mb",
+        flag: "downloads-max-mb",
+        env: "COMET_TASK_RUNNER_DOWNLOADS_MAX_MB",
+        other_env: None,
+        value_name: "MB",
+        help: "How much room the downloads of one task may take; what would take more is cancelled",
+        default_words: None,
+        form: Form::One,
+        read: |to, given| given.count_from_one().map(|count| to.downloads_max_mb = wide(count)),
+        show: |of| Some(of.downloads_max_mb.to_string()),
+    },
+    Setting {
         name: "drain",
         flag: "drain",
         env: "COMET_TASK_RUNNER_DRAIN",
@@ -257,6 +271,11 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
 ];
+
+/// The same number, in a wider type.
+fn wide(count: NonZeroUsize) -> NonZeroU64 {
+    NonZeroU64::new(count.get() as u64).expect("it is not zero in any type")
+}
 
 impl Setting {
     /// Its default as help shows it.

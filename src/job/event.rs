@@ -81,6 +81,23 @@ pub enum Fact {
         /// It ran out of memory.
         out_of_memory: bool,
     },
+    /// What the task's URL leads to is a file, and it has begun to come.
+    DownloadBegan {
+        /// What it is to be called.
+        name: String,
+    },
+    /// That file is there, whole.
+    DownloadDone {
+        /// What it is called.
+        name: String,
+    },
+    /// That file is not coming.
+    DownloadFailed {
+        /// What it was to be called.
+        name: String,
+        /// Why, for a person.
+        why: String,
+    },
     /// The page, or a service on its behalf, reported an end.
     Reported {
         /// Whether it is done or failed.

@@ -47,8 +47,8 @@ pub use event::{Event, EventId, Fact, LaunchFailure, LostCause};
 pub use id::{TaskId, TaskIdError};
 pub use policy::{Deadline, Timeout};
 pub use record::{
-    Answer, Cancel, Exit, ExitStatus, FILES_MAX, FileKind, JobFile, Page, PageEnd, Process, REPORT_MESSAGE_BYTES_MAX,
-    REPORT_RESULT_BYTES_MAX, Record, Report, ReportStatus,
+    Answer, Cancel, Download, DownloadEnd, Exit, ExitStatus, FILES_MAX, FileKind, JobFile, Page, PageEnd, Process,
+    REPORT_MESSAGE_BYTES_MAX, REPORT_RESULT_BYTES_MAX, Record, Report, ReportStatus,
 };
 pub use spec::{AfterFinish, CallbackDelivery, Completion, DialogPolicy, Isolation, Profile, Spec, Tier, Timeouts};
 pub use status::{Phase, Reason, Status};

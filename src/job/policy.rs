@@ -95,7 +95,7 @@ impl Record {
             Phase::Running => {
                 let process = self.process.as_ref()?;
                 let unanswered = self.spec.tier == Tier::Managed && self.answer.is_none();
-                let without_document = self.page.is_none() && self.net_error.is_none();
+                let without_document = self.page.is_none() && self.net_error.is_none() && self.download.is_none();
                 let answered_at = self.answer.as_ref().map(|answer| answer.at);
                 [
                     after(unanswered.then_some(process.dequeued_at), limits.launch, Timeout::Launch),
@@ -117,6 +117,18 @@ impl Record {
             Completion::Any => Some(success),
             Completion::RequireReport => {
                 Some(Verdict::failed(Reason::NoReport, "the page was closed without the report that was required"))
+            }
+            Completion::ProcessExit => None,
+        }
+    }
+
+    /// What a file that came whole means for a task whose URL leads to it.
+    pub(super) fn download_verdict(&self, name: &str) -> Option<Verdict> {
+        match self.spec.completion {
+            Completion::Any => Some(Verdict::done(Reason::Downloaded, format!("{name} was downloaded"))),
+            Completion::RequireReport => {
+                let message = format!("{name} was downloaded without the report that was required");
+                Some(Verdict::failed(Reason::NoReport, message))
             }
             Completion::ProcessExit => None,
         }
@@ -188,6 +200,10 @@ impl Record {
             (Completion::RequireReport, Tier::ExitOnly) => Verdict::failed(
                 Reason::NoReport,
                 "the browser ended with exit code 0 but without the report that was required",
+            ),
+            (Completion::Any | Completion::RequireReport, Tier::Managed) if self.is_downloading() => Verdict::failed(
+                Reason::DownloadFailed,
+                "the browser ended with exit code 0 before its download was complete",
             ),
             (Completion::Any | Completion::RequireReport, Tier::Managed) => Verdict::failed(
                 Reason::BrowserTerminated,

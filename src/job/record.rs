@@ -57,6 +57,9 @@ pub struct Record {
     pub exit: Option<Exit>,
     /// That nothing of the process tree is left.
     pub tree_end: Option<TreeEnd>,
+    /// What its URL leads to, where that is a file. Jobs of an earlier version have none.
+    #[serde(default)]
+    pub download: Option<Download>,
     /// What was kept of it. Jobs of an earlier version have none.
     #[serde(default)]
     pub files: Vec<JobFile>,
@@ -96,6 +99,24 @@ pub struct Page {
     pub url: String,
     /// Its HTTP status; none when it did not come over HTTP.
     pub http_status: Option<u16>,
+}
+
+/// The file that a task's URL leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Download {
+    /// What it is to be called; once it is kept, its name may have got a number.
+    pub name: String,
+    /// How it ended; none while it is coming.
+    pub end: Option<DownloadEnd>,
+}
+
+/// How a download ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DownloadEnd {
+    /// It is there, whole.
+    Complete,
+    /// It is not coming.
+    Failed,
 }
 
 /// How a page ended.
@@ -198,6 +219,12 @@ impl Record {
         let is_left = self.spec.tier == Tier::UserBrowser && self.exit.is_some();
         let gone = self.process.is_none() || self.tree_end.is_some() || self.tree_lost || is_left;
         self.status.is_terminal() && gone
+    }
+
+    /// True while the file that its URL leads to is coming.
+    #[must_use]
+    pub fn is_downloading(&self) -> bool {
+        self.download.as_ref().is_some_and(|download| download.end.is_none())
     }
 
     /// When it may be forgotten; none while it is live.

@@ -118,6 +118,10 @@ pub enum Reason {
     NoReport,
     /// FAILED: the browser process could not be started.
     LaunchFailed,
+    /// DONE: the URL leads to a file, and it is there.
+    Downloaded,
+    /// FAILED: the URL leads to a file, and it did not come whole.
+    DownloadFailed,
     /// LOST: the service restarted and the process cannot be proven to be this job's.
     ServiceRestarted,
     /// LOST: the machine restarted meanwhile.

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use super::{attendant::Attendant, launch::fragment, meters, recorder::Recorded};
+use super::{attendant::Attendant, files::safe_name, launch::fragment, meters, recorder::Recorded};
 use crate::{
     browser::{self, PagePlan, Report, Saved, Session, Step},
-    job::{Fact, ReportStatus, Tier},
+    job::{DialogPolicy, Fact, ReportStatus, Tier},
     process::{Order, Place},
 };
 
@@ -29,7 +29,13 @@ impl Attendant {
             fragment: fragment(&self.host, &job),
             allowed_origins: job.spec.callback_origins.clone(),
             callback_token: self.host.key.callback_token(job.id),
-            headless: job.spec.headless,
+            dialogs: job.spec.dialogs.unwrap_or(if job.spec.headless {
+                DialogPolicy::Accept
+            } else {
+                DialogPolicy::Leave
+            }),
+            wait_for_popups: job.spec.wait_for_popups,
+            downloads: self.download_plan(&job),
         };
         let (session, commands) = match self.opening {
             Opening::Fresh => {
@@ -89,6 +95,8 @@ impl Attendant {
                 self.attended.live.resample(|latest| {
                     latest.page_title = sample.title;
                     latest.page_url = sample.url;
+                    latest.dialog = sample.dialog;
+                    latest.popup_count = sample.popup_count;
                 });
                 return;
             }
@@ -96,7 +104,15 @@ impl Attendant {
                 let _ = self.fronting.take().map(|reply| reply.send(()));
                 return;
             }
-            browser::Fact::Created { .. } | browser::Fact::DialogOpened { .. } | browser::Fact::DialogClosed => return,
+            browser::Fact::DownloadBegan { name } => Fact::DownloadBegan { name: safe_name(&name) },
+            browser::Fact::DownloadGrew { name, received_bytes, total_bytes } => {
+                return self.download_grew(&name, received_bytes, total_bytes);
+            }
+            browser::Fact::DownloadDone(download) => return self.download_done(number, index, download).await,
+            browser::Fact::DownloadFailed { download, why } => {
+                return self.download_failed(number, index, download, why).await;
+            }
+            browser::Fact::Created { .. } | browser::Fact::DialogAnswered { .. } => return,
         };
         let is_report = matches!(fact, Fact::Reported { .. });
         let recorded = self.record_numbered(number, index, fact).await;

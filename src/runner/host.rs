@@ -10,8 +10,8 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Problem, admission::Admission, live::LiveJobs, recorder::Recorder, retention::Retention, sampler::Sampler,
-    token::StateKey, windows::Windows,
+    Problem, admission::Admission, files::Files, live::LiveJobs, recorder::Recorder, retention::Retention,
+    sampler::Sampler, token::StateKey, windows::Windows,
 };
 use crate::{
     browser::{Browser, command::DEV_SHM_BYTES_MIN},
@@ -44,6 +44,8 @@ pub struct HostParts {
     pub no_sandbox: bool,
     /// How long a browser may live on without a service.
     pub away_max: Duration,
+    /// How many bytes the downloads of one job may have.
+    pub downloads_bytes_max: u64,
 }
 
 /// The host side's shared state.
@@ -57,6 +59,8 @@ pub struct Host {
     pub(super) key: StateKey,
     pub(super) no_sandbox: bool,
     pub(super) away_max: Duration,
+    pub(super) downloads_bytes_max: u64,
+    pub(super) files: Files,
     pub(super) name: String,
     pub(super) boot_id: String,
     pub(super) started_at: WallTime,
@@ -84,12 +88,14 @@ impl Host {
             ledger: parts.ledger,
             launcher: parts.launcher,
             dirs: parts.dirs,
+            files: Files::below(&parts.state_dir),
             state_dir: parts.state_dir,
             browsers: parts.browsers,
             browser_problems: parts.browser_problems,
             key: parts.key,
             no_sandbox: parts.no_sandbox,
             away_max: parts.away_max,
+            downloads_bytes_max: parts.downloads_bytes_max,
             name: process::host_name(),
             boot_id: process::boot_id(),
             started_at: now().wall,

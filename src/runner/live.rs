@@ -81,6 +81,10 @@ impl Live {
         let sample = self.sample.borrow().clone();
         let speaks_of_now = |reading: &ProcessReading| boot_now().saturating_since(reading.at.boot) <= FRESH_MAX;
         let process = sample.process.filter(|reading| self.log.latest().is_process_alive() && speaks_of_now(reading));
+        if !self.log.latest().is_process_alive() {
+            // What was open went with the browser, which may not have had the time to say so.
+            return Sample { queue_position, process, dialog: None, popup_count: 0, ..sample };
+        }
         Sample { queue_position, process, ..sample }
     }
 

@@ -20,6 +20,7 @@ mod adopt;
 mod attend;
 mod attendant;
 mod execute;
+mod files;
 mod host;
 mod launch;
 mod live;
@@ -41,6 +42,7 @@ mod windows;
 use std::{sync::Arc, time::Duration};
 
 pub use about::{About, KnownBrowser, Problem};
+pub use files::{FileError, FileReader, Piece};
 pub use host::{Host, HostParts};
 pub use order::{Mode, Order, profile};
 pub use profiles::{KnownProfile, ProfileError, ProfileKey, ProfilePage};
@@ -49,6 +51,7 @@ pub use token::{Purpose, StateKey};
 use tokio_util::sync::CancellationToken;
 pub use windows::{JobWindow, Tiled, WindowFocus, WindowRole, WindowsError};
 
+pub use crate::browser::{Dialog, DialogKind};
 use crate::{
     job::{Capability, Job, Now, Refusal, ReportStatus, TaskId, Tier},
     ledger::{Fault, JobLog, Ledger, ReadError},
@@ -215,6 +218,10 @@ pub struct Sample {
     pub page_title: String,
     /// Where the page is now.
     pub page_url: String,
+    /// A dialog that is left to a person.
+    pub dialog: Option<Dialog>,
+    /// How many pages that the task's page opened, and those opened in turn, are open.
+    pub popup_count: usize,
     /// The browser's processes; none when they are gone, and before anybody looked at them.
     pub process: Option<ProcessReading>,
 }
@@ -250,6 +257,10 @@ impl Runner {
         let runner = Self { host: Host::new(parts) };
         runner.reconcile().await?;
         let host = &runner.host;
+        if let Err(error) = host.files.prepare() {
+            tracing::warn!(%error, "no downloads can be kept: their directory in the state directory cannot be made");
+        }
+        host.tasks.spawn(files::sweep(Arc::clone(host)));
         host.tasks.spawn(retention::keep(Arc::clone(host)));
         host.tasks.spawn(Arc::clone(&host.sampler).run(Arc::clone(&host.live), host.leaving.clone()));
         Ok(runner)

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::Instant};
 
-use super::{Host, host::now};
+use super::{Host, files, host::now};
 use crate::job::WallTime;
 
 /// How many finished jobs are kept at most: some 200 MB, and a list that still answers at once.
@@ -73,6 +73,8 @@ pub(super) async fn keep(host: Arc<Host>) {
                     for task_id in &purged.removed {
                         tracing::debug!(%task_id, "forgot a job");
                     }
+                    // What is not removed now is swept at the next start.
+                    files::forget(&host, purged.removed).await;
                     purged.next_expiry
                 }
                 Err(fault) => {

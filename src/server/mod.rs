@@ -85,6 +85,9 @@ pub enum StartError {
     Launcher(#[from] LaunchError),
 }
 
+/// So many bytes to a MiB.
+const MIB: u64 = 1024 * 1024;
+
 /// A service that takes calls.
 pub struct Server {
     address: SocketAddr,
@@ -143,6 +146,7 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
         queue_max: settings.queue_max,
         no_sandbox: settings.no_sandbox,
         away_max: settings.away_max,
+        downloads_bytes_max: settings.downloads_max_mb.get().saturating_mul(MIB),
     })
     .await?;
     let (shutdown, cut) = (CancellationToken::new(), CancellationToken::new());

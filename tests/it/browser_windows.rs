@@ -1,6 +1,6 @@
 //! The browser layer against a real Chromium in a window, with what a person does there.
 
-use comet_task_runner::browser::{Browser, Fact};
+use comet_task_runner::browser::{Browser, Fact, PageSample};
 
 use crate::browser::{is_closed, with_browser};
 use crate::display::Display;
@@ -41,12 +41,24 @@ fn a_windows_dialog_is_left_to_the_person() {
     with_display(|browser, pages, display| {
         let url = pages.script("/task", "cometTask.done(confirm('go on?'))");
         let mut driven = Driven::windowed(browser, &url, &display.name);
-        let opened = |fact: &Fact| matches!(fact, Fact::DialogOpened { accepted: false, .. });
+        let opened = |fact: &Fact| matches!(fact, Fact::Sampled(PageSample { dialog: Some(_), .. }));
         driven.until(opened);
         let window = display.window("comet-task-it");
         display.run("xdotool", &["windowfocus", "--sync", &window]);
         display.run("xdotool", &["key", "Return"]);
         assert_eq!(driven.report().0.result.as_deref(), Some("true"));
+    });
+}
+
+#[test]
+fn a_windows_file_goes_where_it_was_told_and_a_url_that_leads_to_one_is_told_as_such() {
+    with_display(|browser, pages, display| {
+        let mut driven = Driven::windowed(browser, &pages.url("/download"), &display.name);
+        let facts = driven.until(|fact| matches!(fact, Fact::DownloadDone(_)));
+        assert!(facts.iter().any(|fact| matches!(fact, Fact::DownloadBegan { name } if name == "a.bin")), "{facts:?}");
+        let Some(Fact::DownloadDone(download)) = facts.last() else { unreachable!("it was looked for") };
+        assert!(download.is_task);
+        assert_eq!(driven.downloads(), [download.guid.clone()]);
     });
 }
 

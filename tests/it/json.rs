@@ -71,13 +71,19 @@ async fn every_call_of_the_contract_can_be_made_with_json() {
         let code = if answer.status.is_success() { "ok" } else { json["code"].as_str().unwrap() };
         assert_eq!(code, over_grpc, "{call}: {json}");
     }
+    let no_file = v1::ReadFileRequest { task_id: task.task_id.clone(), name: "a".to_owned(), offset: 0 };
     let streams = BTreeMap::from([
         ("WatchJob", code_of(&client.watch_job(watch(&task.task_id)).await)),
         ("WatchJobs", code_of(&client.watch_jobs(v1::WatchJobsRequest::default()).await)),
+        ("ReadFile", code_of(&client.read_file(no_file).await)),
     ]);
     assert_eq!(names(true), streams.keys().map(ToString::to_string).collect(), "each stream is tried here");
     for (call, over_grpc) in streams {
-        let body = if call == "WatchJob" { json!({ "taskId": task.task_id }) } else { json!({}) };
+        let body = match call {
+            "WatchJob" => json!({ "taskId": task.task_id }),
+            "ReadFile" => json!({ "taskId": task.task_id, "name": "a" }),
+            _ => json!({}),
+        };
         let headers = [("content-type", "application/json"), ("authorization", &bearer(&service))];
         let mut caller = Caller::of(&service).await;
         let answer = caller.begin(Method::POST, &path(call), &headers, body.to_string()).await;

@@ -28,7 +28,8 @@ struct Shared {
 /// The server; it stops when dropped.
 ///
 /// Beside the pages that tests add it knows `/status/N` (a page with that status), `/empty/N` (the same without a
-/// body), `/redirect?PATH`, `/download`, `/gate` (answers once the gate is open) and `/slow` (never answers).
+/// body), `/redirect?PATH`, `/download`, `/gate` (answers once the gate is open), `/slow` (never answers), `/drip` (a file
+/// whose second half comes once the gate is open) and `/cut` (a file whose second half never comes).
 pub(crate) struct Pages {
     address: SocketAddr,
     shared: Arc<(Mutex<Shared>, Condvar)>,
@@ -130,6 +131,9 @@ fn answer(mut stream: TcpStream, shared: &(Mutex<Shared>, Condvar)) -> std::io::
             break;
         }
     }
+    if target == "/drip" || target == "/cut" {
+        return halves(stream, shared, target == "/drip");
+    }
     let Some(answer) = answer_for(&target, shared) else {
         return Ok(());
     };
@@ -141,6 +145,27 @@ fn answer(mut stream: TcpStream, shared: &(Mutex<Shared>, Condvar)) -> std::io::
         answer.headers,
         answer.body
     )
+}
+
+/// Bytes of either half of `/drip` and `/cut`.
+pub(crate) const HALF: usize = 40_000;
+
+/// A file of which the second half has to be waited for, or never comes.
+fn halves(mut stream: TcpStream, shared: &(Mutex<Shared>, Condvar), whole: bool) -> std::io::Result<()> {
+    let half = vec![b'x'; HALF];
+    write!(
+        stream,
+        "HTTP/1.1 200 X\r\nContent-Type: application/x-drip\r\nContent-Disposition: attachment; filename=drip.bin\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
+        2 * HALF
+    )?;
+    stream.write_all(&half)?;
+    if whole {
+        let guard = shared.0.lock().unwrap();
+        drop(shared.1.wait_while(guard, |shared| !shared.gate_open && !shared.stopped).unwrap());
+        stream.write_all(&half)?;
+    }
+    Ok(())
 }
 
 fn answer_for(target: &str, shared: &(Mutex<Shared>, Condvar)) -> Option<Answer> {

@@ -10,8 +10,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use comet_task_runner::browser::{
-    self, Browser, Fact, Family, LaunchPlan, LocalMachine, PagePlan, Saved, Session, discover,
+    self, Browser, DownloadPlan, Fact, Family, LaunchPlan, LocalMachine, PagePlan, Saved, Session, discover,
 };
+use comet_task_runner::job::DialogPolicy;
 use tempfile::TempDir;
 
 /// Longest wait for anything: far above what a loaded machine takes.
@@ -19,6 +20,9 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The token of every test's task.
 pub(crate) const TOKEN: &str = "c2VjcmV0-token";
+
+/// How much every test's task may download.
+pub(crate) const DOWNLOADS_BYTES_MAX: u64 = 100_000;
 
 /// The Chromium of this machine; none, with a word about it, where there is none. On a build server that is a failure.
 pub(crate) fn chromium() -> Option<Browser> {
@@ -60,30 +64,45 @@ pub(crate) struct Driven {
     facts: VecDeque<Fact>,
     /// What would be written beside the job.
     pub(crate) saved: Option<Saved>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Driven {
     /// Starts a headless browser and opens a page that may report from its own origin.
     pub(crate) fn headless(browser: &Browser, url: &str) -> Self {
-        Self::start(browser, url, None)
+        Self::planned(browser, url, None, |_| {})
     }
 
     /// The same in a window on a display.
     pub(crate) fn windowed(browser: &Browser, url: &str, display: &str) -> Self {
-        Self::start(browser, url, Some(display))
+        Self::planned(browser, url, Some(display), |_| {})
     }
 
-    fn start(browser: &Browser, url: &str, display: Option<&str>) -> Self {
+    /// The same with another plan, on a display or without one.
+    pub(crate) fn planned(
+        browser: &Browser,
+        url: &str,
+        display: Option<&str>,
+        change: impl FnOnce(&mut PagePlan),
+    ) -> Self {
         let origin = url.split('/').take(3).collect::<Vec<_>>().join("/");
-        let plan = PagePlan {
+        let dir = tempfile::Builder::new().prefix("ctr-it").tempdir().unwrap();
+        let mut plan = PagePlan {
             url: url.to_owned(),
             fragment: String::new(),
             allowed_origins: vec![origin],
             callback_token: TOKEN.to_owned(),
-            headless: display.is_none(),
+            dialogs: if display.is_none() { DialogPolicy::Accept } else { DialogPolicy::Leave },
+            wait_for_popups: false,
+            downloads: DownloadPlan {
+                dir: dir.path().join("files"),
+                bytes_max: DOWNLOADS_BYTES_MAX,
+                files_max: 2,
+                kept_bytes: 0,
+                kept_files: 0,
+            },
         };
-        let dir = tempfile::Builder::new().prefix("ctr-it").tempdir().unwrap();
+        change(&mut plan);
         let mut child = spawn(browser, url, display, dir.path());
         let (sender, messages) = channel();
         let from_browser = child.stdout.take().unwrap();
@@ -105,7 +124,7 @@ impl Driven {
             attaches: 0,
             facts: VecDeque::new(),
             saved: None,
-            _dir: dir,
+            dir,
         };
         let commands = driven.session.open();
         driven.send(&commands);
@@ -181,6 +200,25 @@ impl Driven {
         self.command_page("Page.crash", &serde_json::json!({}));
     }
 
+    /// Kills the renderer of a page that the task's page opened, once it is listened to.
+    pub(crate) fn crash_popup(&mut self) {
+        let deadline = Instant::now() + DEADLINE;
+        let session = loop {
+            let saved = serde_json::to_value(self.saved.as_ref().unwrap()).unwrap();
+            match saved["popups"].as_object().unwrap().values().next().expect("there is a popup") {
+                serde_json::Value::String(session) => break session.clone(),
+                _ => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    let message = self.messages.recv_timeout(left).expect("the popup is attached to");
+                    self.take(&message);
+                }
+            }
+        };
+        let command =
+            serde_json::json!({ "id": 2_000_001, "method": "Page.crash", "params": {}, "sessionId": session });
+        self.send(&[command.to_string().into_bytes()]);
+    }
+
     /// Runs a script in the page as if a person had just clicked there.
     pub(crate) fn click_for(&mut self, script: &str) {
         let params = serde_json::json!({ "expression": script, "userGesture": true });
@@ -193,6 +231,12 @@ impl Driven {
         let session = &saved["session"];
         let command = serde_json::json!({ "id": 2_000_000, "method": method, "params": params, "sessionId": session });
         self.send(&[command.to_string().into_bytes()]);
+    }
+
+    /// The names of the files that the browser wrote.
+    pub(crate) fn downloads(&self) -> Vec<String> {
+        let Ok(found) = std::fs::read_dir(self.dir.path().join("files")) else { return Vec::new() };
+        found.flatten().map(|file| file.file_name().into_string().unwrap()).collect()
     }
 
     /// The browser's process.

@@ -19,7 +19,7 @@ const PROGRAMS: [&str; 3] = ["Xvfb", "openbox", "xdotool"];
 
 const IDLE: &str = "<!doctype html><title>idle</title>here";
 
-async fn start() -> Option<(Display, Real)> {
+pub(crate) async fn start() -> Option<(Display, Real)> {
     let seats = Seats::take(1, &PROGRAMS)?;
     let display = Display::start();
     let options = Options::chromium().arg("--slots").arg("2").env("DISPLAY", &display.name);
@@ -27,19 +27,19 @@ async fn start() -> Option<(Display, Real)> {
     Some((display, real))
 }
 
-fn window(url: &str) -> v1::ExecuteRequest {
+pub(crate) fn window(url: &str) -> v1::ExecuteRequest {
     v1::ExecuteRequest { url: url.to_owned(), mode: Mode::Headed.into(), ..v1::ExecuteRequest::default() }
 }
 
 /// The task's window, once it is there.
-fn window_of(display: &Display, task_id: &str) -> String {
+pub(crate) fn window_of(display: &Display, task_id: &str) -> String {
     let class = format!("comet-task-{task_id}");
     let found = display.run("timeout", &["60", "xdotool", "search", "--sync", "--onlyvisible", "--class", &class]);
     found.lines().next().unwrap_or_else(|| panic!("no window of class {class} comes")).to_owned()
 }
 
 /// Presses a key in a window, as a person does.
-fn press(display: &Display, window: &str, key: &str) {
+pub(crate) fn press(display: &Display, window: &str, key: &str) {
     let args = ["windowactivate", "--sync", window, "key", key];
     let status = Command::new("xdotool").args(args).env("DISPLAY", &display.name).status().unwrap();
     assert!(status.success(), "{key} cannot be pressed: {status}");
@@ -65,7 +65,7 @@ async fn press_until_over(display: &Display, real: &mut Real, task_id: &str, key
 /// What openbox turns into WM_DELETE_WINDOW, as it does a click on a window's cross.
 const CLOSE_WINDOW: &str = "alt+F4";
 /// What Chromium closes a tab at.
-const CLOSE_TAB: &str = "ctrl+w";
+pub(crate) const CLOSE_TAB: &str = "ctrl+w";
 
 #[tokio::test]
 async fn a_person_who_closes_the_window_ends_the_task_as_done() {

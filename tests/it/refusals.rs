@@ -164,6 +164,8 @@ async fn what_only_page_facts_could_honour_is_refused_for_a_browser_without_them
     let cases = [
         (edited(|request| request.fail_on_http_error = true), "fail_on_http_error"),
         (edited(|request| request.callback_origins = vec!["http://a.test".to_owned()]), "callback_origins"),
+        (edited(|request| request.dialogs = v1::execute_request::DialogPolicy::Dismiss.into()), "dialogs"),
+        (edited(|request| request.wait_for_popups = true), "wait_for_popups"),
         (with_timeouts(|timeouts| timeouts.navigation = span(Duration::from_secs(1))), "timeouts.navigation"),
     ];
     for (request, field) in cases {

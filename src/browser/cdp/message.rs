@@ -321,6 +321,40 @@ pub struct DialogOpening {
     pub kind: String,
     /// What a prompt suggests as its answer.
     pub default_prompt: Option<String>,
+    /// What the page asks.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// `Browser.downloadWillBegin`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DownloadBegan {
+    /// What the browser calls it.
+    pub guid: String,
+    /// The frame that asked for it.
+    #[serde(default)]
+    pub frame_id: String,
+    /// What the server or the page calls it.
+    #[serde(default)]
+    pub suggested_filename: String,
+}
+
+/// `Browser.downloadProgress`. Numbers of bytes are written as JSON numbers with or without a fraction.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DownloadProgress {
+    /// What the browser calls it.
+    pub guid: String,
+    /// 0 when nobody said.
+    #[serde(default)]
+    pub total_bytes: f64,
+    /// What is there; 0 again once it was cancelled.
+    #[serde(default)]
+    pub received_bytes: f64,
+    /// "inProgress", "completed" or "canceled".
+    #[serde(default)]
+    pub state: String,
 }
 
 #[cfg(test)]

@@ -11,13 +11,17 @@
 //! Invariants: the page runs no script before the report script is in place; a page that waits is always let go;
 //! only the page's first navigation is judged; nothing that a page sends can panic or grow this state.
 
+mod dialogs;
+mod downloads;
 mod navigation;
 mod page;
+mod popups;
 mod targets;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -26,6 +30,9 @@ use super::cdp::id::Ids;
 use super::cdp::message;
 use super::facts::{Fact, PageSample, bounded};
 use super::report;
+use crate::job::DialogPolicy;
+use dialogs::OpenDialog;
+use downloads::Running;
 use navigation::Navigation;
 
 /// What a session needs to know about the task.
@@ -39,8 +46,27 @@ pub struct PagePlan {
     pub allowed_origins: Vec<String>,
     /// What a report has to carry.
     pub callback_token: String,
-    /// Whether no person can see the page: then its dialogs are accepted at once.
-    pub headless: bool,
+    /// What becomes of dialogs.
+    pub dialogs: DialogPolicy,
+    /// Whether the task goes on until the pages that its page opened are closed as well.
+    pub wait_for_popups: bool,
+    /// Where files go, and how much of them.
+    pub downloads: DownloadPlan,
+}
+
+/// Where the files of a task go, and how much of them.
+#[derive(Clone)]
+pub struct DownloadPlan {
+    /// The browser makes it when the first file comes, and writes nowhere else.
+    pub dir: PathBuf,
+    /// How many bytes the task's files may have in all.
+    pub bytes_max: u64,
+    /// How many files it may have.
+    pub files_max: usize,
+    /// How many bytes it has already.
+    pub kept_bytes: u64,
+    /// How many files it has already.
+    pub kept_files: usize,
 }
 
 /// What has to be written beside the job before a message is acknowledged, so that another service can go on.
@@ -59,7 +85,16 @@ pub struct Saved {
     paused: Vec<String>,
     /// Whether documents may load: the script is in place, or there is no page for it.
     released: bool,
+    /// The task's page is gone.
     closed: bool,
+    /// And that was told, which may have to wait for its popups.
+    close_told: bool,
+    /// The pages that it opened, and those opened in turn, each with the session that hears it.
+    popups: BTreeMap<String, Option<String>>,
+    /// Dialogs that are left to a person, in the order in which they came.
+    dialogs: Vec<OpenDialog>,
+    /// Files that come, by the browser's name for each.
+    downloads: BTreeMap<String, Running>,
 }
 
 /// What one message led to.
@@ -114,6 +149,8 @@ pub struct Session {
     /// Whether a session of its own was asked for and has not come yet.
     attaching: bool,
     sample: PageSample,
+    /// The sample that was told last.
+    told: PageSample,
 }
 
 /// Pages only: workers and extensions neither wait for us nor cost us messages.
@@ -136,6 +173,7 @@ impl Session {
             prepared: false,
             attaching: false,
             sample: PageSample::default(),
+            told: PageSample::default(),
         }
     }
 
@@ -143,6 +181,7 @@ impl Session {
     pub fn open(&mut self) -> Vec<Vec<u8>> {
         let mut step = Step::default();
         self.discover(&mut step);
+        self.direct_downloads(&mut step);
         self.hold_new_pages(&mut step);
         self.hold_documents(&mut step);
         self.call(&mut step, Call::GetVersion, "Browser.getVersion", &json!({}));
@@ -157,6 +196,7 @@ impl Session {
         self.state = saved.unwrap_or_default();
         let mut step = Step::default();
         self.discover(&mut step);
+        self.direct_downloads(&mut step);
         if self.state.session.is_none() {
             // Else the page runs already, or is held by an earlier auto-attach that must not end too early.
             self.hold_new_pages(&mut step);
@@ -216,8 +256,12 @@ impl Session {
             self.take_target_event(method, message, step);
         } else if method == "Fetch.requestPaused" {
             self.take_paused(message, step);
+        } else if method.starts_with("Browser.") {
+            self.take_download_event(method, message, step);
         } else if method == "Page.javascriptDialogOpening" {
             self.take_dialog(session, message, step);
+        } else if method == "Page.javascriptDialogClosed" {
+            self.dialog_closed(session, step);
         } else if session.is_some() && session == self.state.session.as_deref() {
             self.take_page_event(method, message, step);
         } else if session.is_some() && session == self.state.holding.as_deref() {
@@ -314,7 +358,17 @@ impl Session {
 
     /// Lets the page run, and all later ones: a page that opens a popup must not stand still whenever no service is
     /// there to let the popup go.
+    ///
+    /// Where dialogs are answered at once, later pages are held on: a dialog that comes before anybody listens can be
+    /// answered by nobody any more, and stops its opener too where both share a process. They are let go at once, or
+    /// by the next service.
     fn stop_holding_pages(&mut self, step: &mut Step) {
+        if self.answers_dialogs() {
+            if let Some(holding) = self.state.holding.clone() {
+                self.send(step, None, "Target.detachFromTarget", &json!({ "sessionId": holding }));
+            }
+            return;
+        }
         let params = json!({ "autoAttach": false, "waitForDebuggerOnStart": false, "flatten": true });
         self.send(step, None, "Target.setAutoAttach", &params);
     }

@@ -35,6 +35,12 @@ pub(super) enum Outcome {
 /// An HTTP error without a body: the browser then shows its own page. It is an answer nevertheless.
 const EMPTY_HTTP_ERROR: &str = "net::ERR_HTTP_RESPONSE_CODE_FAILURE";
 
+/// What comes instead of a document: a download, or nothing at all.
+const ABORTED: &str = "net::ERR_ABORTED";
+
+/// HTTP answers that say that there is no document.
+const NO_DOCUMENT: [u16; 2] = [204, 205];
+
 /// When an error page is shown and its cause was not seen.
 const UNKNOWN_ERROR: &str = "net::ERR_FAILED";
 
@@ -80,6 +86,12 @@ impl Navigation {
         let (url, http_status) = match self {
             // Before the first document there is no other frame that could ask for one.
             Self::Pending if failed.kind == "Document" => (String::new(), None),
+            // Measured: the word that it is a download comes up to 100 ms after this one.
+            Self::Started { loader, http_status: Some(status), .. }
+                if *loader == failed.request_id && failed.error_text == ABORTED && !NO_DOCUMENT.contains(status) =>
+            {
+                return None;
+            }
             Self::Started { loader, url, http_status } if *loader == failed.request_id => {
                 (std::mem::take(url), *http_status)
             }
@@ -92,6 +104,13 @@ impl Navigation {
             }
             Some(_) | None => Outcome::Failed { url, net_error: failed.error_text.clone() },
         })
+    }
+
+    /// It leads to a file; says whether that was news.
+    pub(super) fn is_a_download(&mut self) -> bool {
+        let news = !self.is_decided();
+        *self = Self::Decided;
+        news
     }
 
     /// The top frame has a new document.

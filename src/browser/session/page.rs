@@ -76,7 +76,6 @@ impl Session {
             }
             // Measured: a new title alone is not announced.
             "Page.domContentEventFired" | "Page.loadEventFired" => self.ask_title(step),
-            "Page.javascriptDialogClosed" => step.facts.push(Fact::DialogClosed),
             _ if !self.state.navigation.is_decided() => {
                 self.take_navigation_event(method, message, step);
             }
@@ -162,7 +161,11 @@ impl Session {
                 Fact::NavigationFailed { url: self.shown_url(&url), net_error: self.shown(&net_error) }
             }
         });
-        // What the page loads from now on is its own affair, and would only fill the pipe.
+        self.leave_network(step);
+    }
+
+    /// What the page loads from now on is its own affair, and would only fill the pipe.
+    pub(super) fn leave_network(&mut self, step: &mut Step) {
         for session in [self.state.session.clone(), self.state.holding.clone()].into_iter().flatten() {
             self.send(step, Some(&session), "Network.disable", &json!({}));
         }
@@ -173,7 +176,7 @@ impl Session {
     }
 
     /// The top frame has the target's id, unless a prerendered document took its place.
-    fn is_main_frame(&self, frame: &str) -> bool {
+    pub(super) fn is_main_frame(&self, frame: &str) -> bool {
         let main_frame = self.state.main_frame.as_deref().or(self.state.target.as_deref());
         main_frame == Some(frame)
     }
@@ -205,20 +208,5 @@ impl Session {
             Ok(report) => Fact::Reported(report),
             Err(refusal) => Fact::ReportRefused(refusal),
         });
-    }
-
-    /// Accepts a dialog that no person can see; in a window it is the person's to answer.
-    pub(super) fn take_dialog(&mut self, session: Option<&str>, message: &[u8], step: &mut Step) {
-        let (Some(session), Some(dialog)) = (session, message::params::<message::DialogOpening>(message)) else {
-            return;
-        };
-        if self.plan.headless {
-            let params = json!({ "accept": true, "promptText": dialog.default_prompt.unwrap_or_default() });
-            self.send(step, Some(session), "Page.handleJavaScriptDialog", &params);
-        }
-        if self.state.session.as_deref() == Some(session) {
-            let kind = self.shown(&dialog.kind);
-            step.facts.push(Fact::DialogOpened { kind, accepted: self.plan.headless });
-        }
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Call, Held, Session, Step};
 use crate::browser::cdp::message::{self, TargetInfo};
-use crate::browser::facts::{Fact, PageSample, bounded};
+use crate::browser::facts::{Fact, bounded};
 
 /// The browser's words for a process that died for want of memory.
 const OUT_OF_MEMORY: [&str; 3] = ["oom", "oom killed", "evicted for memory"];
@@ -37,27 +37,33 @@ impl Session {
                     self.held.retain(|held| held.target != destroyed.target_id);
                     if self.owns(&destroyed.target_id) {
                         self.page_closed(step);
+                    } else {
+                        self.popup_gone(&destroyed.target_id, step);
                     }
                 }
             }
             "Target.targetCrashed" => {
-                if let Some(crashed) = message::params::<message::Crashed>(message)
-                    && self.owns(&crashed.target_id)
-                {
-                    let oom = OUT_OF_MEMORY.contains(&crashed.status.as_str());
-                    step.facts.push(Fact::PageCrashed { status: bounded(crashed.status), oom });
+                if let Some(crashed) = message::params::<message::Crashed>(message) {
+                    if self.owns(&crashed.target_id) {
+                        let oom = OUT_OF_MEMORY.contains(&crashed.status.as_str());
+                        step.facts.push(Fact::PageCrashed { status: bounded(crashed.status), oom });
+                    } else {
+                        // It shows nothing any more, and without a window nobody would ever close it.
+                        self.popup_gone(&crashed.target_id, step);
+                    }
                 }
             }
             _ => {}
         }
     }
 
-    fn owns(&self, target: &str) -> bool {
+    pub(super) fn owns(&self, target: &str) -> bool {
         self.state.target.as_deref() == Some(target)
     }
 
     fn attached(&mut self, attached: message::Attached, step: &mut Step) {
         let info = attached.target_info;
+        self.meet_popup(&info, Some(&attached.session_id), step);
         let page = Held { target: info.target_id, session: attached.session_id, early: Vec::new() };
         if self.owns(&page.target) {
             if attached.waiting_for_debugger {
@@ -91,10 +97,10 @@ impl Session {
         }
     }
 
-    /// A new page of nobody. Without a person its dialogs have to be heard of: they would stop the task's page too
-    /// where both share a process.
+    /// A page that came later. Where new pages are not held, those of the task are attached to, to hear of their
+    /// dialogs.
     fn created(&mut self, info: &TargetInfo, step: &mut Step) {
-        if self.plan.headless && self.prepared && info.kind == "page" && !self.owns(&info.target_id) {
+        if self.meet_popup(info, None, step) && self.prepared && !self.answers_dialogs() {
             self.attach_to(&info.target_id, step);
         }
     }
@@ -128,9 +134,9 @@ impl Session {
         }
     }
 
-    /// Lets a page of nobody go on, and hears of its dialogs where no person does.
+    /// Lets a page go on that is not the task's, and hears of its dialogs where they matter.
     fn let_run(&mut self, page: &Held, step: &mut Step) {
-        if self.plan.headless {
+        if self.answers_dialogs() || self.state.popups.contains_key(&page.target) {
             self.send(step, Some(&page.session), "Page.enable", &json!({}));
         }
         // Whether or not it says that it waits: measured, a popup that does not say so can stop its opener.
@@ -139,6 +145,7 @@ impl Session {
 
     fn detached(&mut self, session: &str, step: &mut Step) {
         self.held.retain(|held| held.session != session);
+        self.session_gone(session, step);
         if self.state.holding.as_deref() == Some(session) {
             self.state.holding = None;
             self.changed = true;
@@ -150,7 +157,8 @@ impl Session {
 
     /// The session is gone; if the page is not, it gets another.
     pub(super) fn attach_again(&mut self, step: &mut Step) {
-        if self.state.session.take().is_some() {
+        if let Some(session) = self.state.session.take() {
+            self.session_gone(&session, step);
             self.state.contexts.clear();
             self.changed = true;
             self.prepared = false;
@@ -174,7 +182,8 @@ impl Session {
     /// After an adoption and its replay: finds the task's page among those that are there.
     pub(super) fn take_stock(&mut self, pages: &[TargetInfo], step: &mut Step) {
         if self.state.closed {
-            return;
+            self.count_popups(pages, step);
+            return self.tell_closed(step);
         }
         if self.state.target.is_none() {
             let Some(page) = self.likely_page(pages) else {
@@ -182,6 +191,7 @@ impl Session {
             };
             self.own_target(&page, step);
         }
+        self.count_popups(pages, step);
         let Some(info) = pages.iter().find(|info| self.owns(&info.target_id)) else {
             return self.page_closed(step);
         };
@@ -203,10 +213,12 @@ impl Session {
     fn page_closed(&mut self, step: &mut Step) {
         if !self.state.closed {
             self.state.closed = true;
-            self.state.session = None;
             self.changed = true;
-            step.facts.push(Fact::PageClosed);
+            if let Some(session) = self.state.session.take() {
+                self.session_gone(&session, step);
+            }
         }
+        self.tell_closed(step);
     }
 
     pub(super) fn ask_title(&mut self, step: &mut Step) {
@@ -220,10 +232,18 @@ impl Session {
         if !self.owns(&info.target_id) {
             return;
         }
-        let sample = PageSample { url: self.shown(&info.url), title: self.shown(&info.title) };
-        if sample != self.sample {
-            self.sample = sample.clone();
-            step.facts.push(Fact::Sampled(sample));
+        self.sample.url = self.shown(&info.url);
+        self.sample.title = self.shown(&info.title);
+        self.tell_sample(step);
+    }
+
+    /// Tells what is shown, if it is something else than what was told.
+    pub(super) fn tell_sample(&mut self, step: &mut Step) {
+        self.sample.dialog = self.state.dialogs.first().map(|open| open.dialog.clone());
+        self.sample.popup_count = self.state.popups.len();
+        if self.sample != self.told {
+            self.told = self.sample.clone();
+            step.facts.push(Fact::Sampled(self.sample.clone()));
         }
     }
 }

@@ -92,6 +92,15 @@ impl TaskRunner for Script {
     async fn tile_windows(&self, _: Request<TileWindowsRequest>) -> Result<Response<TileWindowsResponse>, Status> {
         unreachable!("following moves no window")
     }
+
+    type ReadFileStream = tokio_stream::Empty<Result<crate::api::v1::ReadFileResponse, Status>>;
+
+    async fn read_file(
+        &self,
+        _: Request<crate::api::v1::ReadFileRequest>,
+    ) -> Result<Response<Self::ReadFileStream>, Status> {
+        unreachable!("following reads no file")
+    }
 }
 
 /// A scripted service on a port of its own, with the files by which it is found.

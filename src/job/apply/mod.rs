@@ -1,5 +1,6 @@
 //! The one door through which a job changes.
 
+mod download;
 mod exit;
 mod page;
 
@@ -98,6 +99,7 @@ impl Job {
             cancel: None,
             exit: None,
             tree_end: None,
+            download: None,
             files: Vec::new(),
             tree_lost: false,
             handed_off: false,
@@ -117,6 +119,9 @@ impl Job {
             Fact::NavigationFailed { net_error } => step.navigation_failed(net_error),
             Fact::PageClosed => step.page_closed(),
             Fact::PageCrashed { status, out_of_memory } => step.page_crashed(status, *out_of_memory),
+            Fact::DownloadBegan { name } => step.download_began(name),
+            Fact::DownloadDone { name } => step.download_done(name),
+            Fact::DownloadFailed { name, why } => step.download_failed(name, why),
             Fact::Reported { status, message, result } => step.reported(*status, message, result.as_deref()),
             Fact::RuleMatched { rule, success } => step.rule_matched(rule, *success),
             Fact::Exited { status, output_tail, out_of_memory, tree, lived } => {

@@ -44,6 +44,10 @@ impl Step<'_> {
 
     pub(super) fn page_closed(&self) -> Applied {
         self.page_ended(PageEnd::Closed, || {
+            // A page that only led to a file is often closed before that is there; the file decides then.
+            if self.job.is_downloading() {
+                return None;
+            }
             self.job.page_verdict(Verdict::done(Reason::PageClosed, "the page was closed"))
         })
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::sample::{
-    after, answered, boot, committed, created, deadline, in_status, launched, navigation_failed, spec,
+    after, answered, boot, committed, created, deadline, download_began, in_status, launched, navigation_failed, spec,
 };
 use crate::job::{Deadline, Fact, Job, Spec, Status, Tier, Timeout, Timeouts};
 
@@ -54,6 +54,8 @@ fn the_navigation_timeout_counts_from_the_first_answer_to_the_document() {
     assert_eq!(job(timeouts, [launched()]).deadline(boot(50)), None);
     assert_eq!(job(timeouts, [launched(), answered()]).deadline(boot(50)), at(103, Timeout::Navigation));
     assert_eq!(job(timeouts, [launched(), answered(), committed(200)]).deadline(boot(50)), None);
+    let file = job(timeouts, [launched(), answered(), download_began()]);
+    assert_eq!(file.deadline(boot(50)), None, "a file takes as long as it takes");
     let failed = job(timeouts, [launched(), answered(), navigation_failed()]);
     assert_eq!(failed.deadline(boot(50)), None);
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{
     sample::{
-        answered, at, committed, crashed, created, deadline, event, exited, exited_after, in_status,
-        killed_by_the_kernel, launched, navigation_failed, reported, rule, spec,
+        answered, at, committed, crashed, created, deadline, download_began, download_done, download_failed, event,
+        exited, exited_after, in_status, killed_by_the_kernel, launched, navigation_failed, reported, rule, spec,
     },
     table::said,
 };
@@ -25,6 +25,8 @@ fn page_endings() -> Vec<Row> {
         (navigation_failed(),            ["Failed NavigationFailed", "Failed NavigationFailed", "+"]),
         (committed(399),                 ["+",                       "+",                       "+"]),
         (committed(400),                 ["Failed HttpError",        "Failed HttpError",        "+"]),
+        (download_done(),                ["Done Downloaded",         "Failed NoReport",         "+"]),
+        (download_failed(),              ["Failed DownloadFailed",   "Failed DownloadFailed",   "+"]),
         (rule(true),                     ["Done RuleMatched",        "Failed NoReport",         "+"]),
         (rule(false),                    ["Failed RuleMatched",      "Failed RuleMatched",      "+"]),
     ]
@@ -39,6 +41,16 @@ fn exits_with_page_facts() -> Vec<Row> {
         (exited(Code(21), None),  ["Failed ProcessFailed",     "Failed ProcessFailed",     "Failed ProcessFailed"]),
         (exited(Signal(9), None), ["Failed ProcessFailed",     "Failed ProcessFailed",     "Failed ProcessFailed"]),
         (killed_by_the_kernel(),  ["Failed OutOfMemory",       "Failed OutOfMemory",       "Failed OutOfMemory"]),
+    ]
+}
+
+#[rustfmt::skip]
+fn endings_of_a_page_that_leads_to_a_file() -> Vec<Row> {
+    use ExitStatus::{Code, Signal};
+    vec![
+        (Fact::PageClosed,        ["+",                     "+",                     "+"]),
+        (exited(Code(0), None),   ["Failed DownloadFailed", "Failed DownloadFailed", "Done ProcessExited"]),
+        (exited(Signal(9), None), ["Failed ProcessFailed",  "Failed ProcessFailed",  "Failed ProcessFailed"]),
     ]
 }
 
@@ -118,6 +130,7 @@ fn check_all() -> Vec<Reason> {
     let endings = [
         check(Tier::Managed, &[answered()], page_endings()),
         check(Tier::Managed, &[answered()], exits_with_page_facts()),
+        check(Tier::Managed, &[answered(), download_began()], endings_of_a_page_that_leads_to_a_file()),
         check(Tier::Managed, &[], exits_before_the_first_answer()),
         check(Tier::ExitOnly, &[], page_endings().into_iter().take(2).collect()),
         check(Tier::ExitOnly, &[], exits_without_page_facts()),
@@ -192,7 +205,7 @@ fn every_reason_can_be_reached() {
 }
 
 /// One more than the highest number below.
-const REASONS: usize = 28;
+const REASONS: usize = 30;
 
 /// A new reason does not compile until it has a number here, and with that a way to be reached.
 fn number(reason: Reason) -> usize {
@@ -225,5 +238,7 @@ fn number(reason: Reason) -> usize {
         Reason::HostRestarted => 25,
         Reason::ShimDied => 26,
         Reason::HandedOff => 27,
+        Reason::Downloaded => 28,
+        Reason::DownloadFailed => 29,
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::sample::{
-    answered, committed, crashed, created, event, exited, exited_after, file_kept, killed_by_the_kernel,
-    navigation_failed, reported, rule, spec,
+    answered, committed, crashed, created, download_began, download_done, download_failed, event, exited, exited_after,
+    file_kept, killed_by_the_kernel, navigation_failed, reported, rule, spec,
 };
 use crate::job::{
     Applied, BootTime, Completion, ExitStatus, Fact, Job, LaunchFailure, LostCause, MemoryPeak, Now, PeakSource,
@@ -82,6 +82,8 @@ fn fact() -> impl Strategy<Value = Fact> {
         2 => report_status().prop_map(reported),
         1 => any::<bool>().prop_map(rule),
         1 => Just(file_kept()),
+        1 => Just(download_began()),
+        1 => prop_oneof![Just(download_done()), Just(download_failed())],
         3 => (exit_status(), proptest::option::of(tree_end())).prop_map(|(status, tree)| exited(status, tree)),
         1 => Just(killed_by_the_kernel()),
         2 => (exit_status(), 0_u64..20).prop_map(|(status, seconds)| exited_after(status, seconds)),
@@ -187,6 +189,9 @@ proptest! {
             assert_kept(before.exit.as_ref(), after.exit.as_ref());
             assert_kept(before.tree_end.as_ref(), after.tree_end.as_ref());
             assert_kept(before.started_at.as_ref(), after.started_at.as_ref());
+            let ended = |job: &Job| job.download.as_ref().and_then(|download| download.end);
+            assert_kept(ended(before).as_ref(), ended(after).as_ref());
+            prop_assert!(after.download.is_some() || before.download.is_none());
             prop_assert!(after.tree_lost || !before.tree_lost);
             prop_assert_ne!(&**before, &**after, "a change changes something");
         }

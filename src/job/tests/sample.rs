@@ -97,6 +97,18 @@ pub(super) fn file_kept() -> Fact {
     Fact::FileKept { name: "report.pdf".to_owned(), kind: FileKind::Download, size_bytes: 7 }
 }
 
+pub(super) fn download_began() -> Fact {
+    Fact::DownloadBegan { name: "report.pdf".to_owned() }
+}
+
+pub(super) fn download_done() -> Fact {
+    Fact::DownloadDone { name: "report.pdf".to_owned() }
+}
+
+pub(super) fn download_failed() -> Fact {
+    Fact::DownloadFailed { name: "report.pdf".to_owned(), why: "it broke off".to_owned() }
+}
+
 pub(super) fn exited(status: ExitStatus, tree: Option<TreeEnd>) -> Fact {
     Fact::Exited { status, output_tail: String::new(), out_of_memory: false, tree, lived: None }
 }

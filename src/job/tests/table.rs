@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::sample::{
-    TREE_END, answered, at, committed, crashed, event, exited, file_kept, in_status, killed_by_the_kernel, launched,
-    navigation_failed, reported, rule,
+    TREE_END, answered, at, committed, crashed, download_began, download_done, download_failed, event, exited,
+    file_kept, in_status, killed_by_the_kernel, launched, navigation_failed, reported, rule,
 };
 use crate::job::{
     Applied, BootTime, ExitStatus, Fact, Job, LaunchFailure, LostCause, Process, ReportStatus, Status, Timeout,
@@ -58,6 +58,9 @@ pub(super) fn rows() -> Vec<Row> {
         row(exited(Signal(9), Some(TREE_END)),          ["!NotLaunched",               "Failed ProcessFailed",          "Cancelled CancelRequested"],    ["+", "+", "+", "+", "="]),
         row(killed_by_the_kernel(),                     ["!NotLaunched",               "Failed OutOfMemory",            "Cancelled CancelRequested"],    ["+", "+", "+", "+", "="]),
         row(Fact::TreeEmptied(TREE_END),                ["!NotLaunched",               "!NotLaunched",                  "Cancelled CancelRequested"],    ["+", "+", "=", "=", "="]),
+        row(download_began(),                           ["!NotLaunched",               "+",                             "+"],                            KEPT),
+        row(download_done(),                            ["!NotLaunched",               "Done Downloaded",               "+"],                            KEPT),
+        row(download_failed(),                          ["!NotLaunched",               "Failed DownloadFailed",         "+"],                            KEPT),
         row(file_kept(),                                ["!NotLaunched",               "+",                             "+"],                            KEPT),
         row(cancel(false),                              ["Cancelled CancelRequested",  "Stopping CancelRequested",      "="],                            NOTHING),
         row(cancel(true),                               ["Stopping CancelRequested",   "Stopping CancelRequested",      "="],                            NOTHING),
@@ -107,7 +110,7 @@ fn the_table_knows_every_fact() {
 }
 
 /// One more than the highest number below.
-const KINDS: usize = 16;
+const KINDS: usize = 19;
 
 /// A new fact does not compile until it has a number here, and with that a row.
 fn kind(fact: &Fact) -> usize {
@@ -128,6 +131,9 @@ fn kind(fact: &Fact) -> usize {
         Fact::DeadlinePassed { .. } => 13,
         Fact::Lost(_) => 14,
         Fact::FileKept { .. } => 15,
+        Fact::DownloadBegan { .. } => 16,
+        Fact::DownloadDone { .. } => 17,
+        Fact::DownloadFailed { .. } => 18,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Looks after one job: facts in from its shim, commands out to its browser, asks answered in between.
 
 mod answer;
+mod downloads;
 mod hear;
 mod proof;
 mod stop;
@@ -14,6 +15,7 @@ use super::{
     Host,
     admission::{Grant, ProfileHold, Slot},
     adopt::Opening,
+    files,
     host::boot_now,
     live::{Attended, Reply},
     recorder::Recorded,
@@ -188,6 +190,7 @@ impl Attendant {
                 Err(error) => tracing::warn!(%task_id, %error, "the job's files could not be removed"),
             }
         }
+        files::tidy(&host, task_id).await;
         drop((profile, presence));
     }
 
@@ -201,8 +204,13 @@ impl Attendant {
 
     /// Records a fact of the shim's message: heard again, it has the same id.
     pub(super) async fn record_numbered(&self, number: u64, index: u8, fact: Fact) -> Recorded {
-        let id = EventId::numbered(self.attempt_source(), (number << 8) | u64::from(index));
+        let id = self.numbered(number, index);
         self.host.recorder(&self.attended.live.log).record_as(id, fact).await
+    }
+
+    /// The id of a fact of the shim's message.
+    fn numbered(&self, number: u64, index: u8) -> EventId {
+        EventId::numbered(self.attempt_source(), (number << 8) | u64::from(index))
     }
 
     /// Messages are numbered anew for each attempt.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Attendant;
 use crate::{
     browser::Session,
-    job::{AfterFinish, Completion, PageEnd, Phase, Tier},
+    job::{AfterFinish, Completion, DownloadEnd, PageEnd, Phase, Tier},
     process::{Order, Stop},
 };
 
@@ -18,11 +18,14 @@ impl Attendant {
     /// Does what the job's state asks for, once each.
     pub(super) async fn follow_up(&mut self) {
         let job = self.job();
-        let page_closed = job.page_end == Some(PageEnd::Closed);
+        let page_closed = job.page_end == Some(PageEnd::Closed) && !job.is_downloading();
+        let downloaded = job.download.as_ref().and_then(|download| download.end) == Some(DownloadEnd::Complete);
         match job.status.phase() {
             Phase::Waiting => {}
             // A browser without its page may never leave by itself.
-            Phase::Running if page_closed && job.spec.completion == Completion::ProcessExit => self.stop().await,
+            Phase::Running if (page_closed || downloaded) && job.spec.completion == Completion::ProcessExit => {
+                self.stop().await;
+            }
             Phase::Running => {}
             Phase::Stopping => self.stop().await,
             Phase::Over => {

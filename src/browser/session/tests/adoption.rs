@@ -22,7 +22,7 @@ fn an_adopted_page_is_injected_again_and_goes_on_reporting() {
     let sent = talk.sent_to("S");
     assert!(sent.contains(&"Page.addScriptToEvaluateOnNewDocument".to_owned()));
     assert!(!sent.contains(&"Network.enable".to_owned()));
-    let sampled = Fact::Sampled(PageSample { url: URL.to_owned(), title: String::new() });
+    let sampled = Fact::Sampled(PageSample { url: URL.to_owned(), ..PageSample::default() });
     assert_eq!(talk.take_facts(), [done(), sampled]);
 }
 

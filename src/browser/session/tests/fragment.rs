@@ -48,7 +48,7 @@ fn nothing_that_is_told_or_kept_has_the_fragment_or_the_token() {
     talk.event("Target.targetInfoChanged", &json!({ "targetInfo": addressed("T") }));
     talk.navigated(&json!({ "id": "T", "loaderId": "L", "url": url }));
     let facts = talk.take_facts();
-    let sample = PageSample { url: URL.to_owned(), title: "127.0.0.1:8000/task".to_owned() };
+    let sample = PageSample { url: URL.to_owned(), title: "127.0.0.1:8000/task".to_owned(), ..PageSample::default() };
     assert!(facts.contains(&Fact::Sampled(sample)), "{facts:?}");
     assert!(facts.contains(&committed(None)), "{facts:?}");
     assert!(!format!("{facts:?}").contains(TOKEN));
@@ -69,7 +69,8 @@ fn a_token_that_the_page_puts_elsewhere_is_not_shown_either() {
     let url = format!("{URL}?from={TOKEN}");
     let info = json!({ "targetId": "T", "type": "page", "url": url, "title": TOKEN });
     talk.event("Target.targetInfoChanged", &json!({ "targetInfo": info }));
-    let sample = PageSample { url: format!("{URL}?from=[token]"), title: "[token]".to_owned() };
+    let sample =
+        PageSample { url: format!("{URL}?from=[token]"), title: "[token]".to_owned(), ..PageSample::default() };
     assert_eq!(talk.take_facts(), [Fact::Sampled(sample)]);
 }
 

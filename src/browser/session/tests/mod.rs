@@ -1,10 +1,13 @@
 //! Conversations as they were recorded from a browser, and as a hostile page would have them.
 
 mod adoption;
+mod dialogs;
+mod downloads;
 mod fragment;
 mod front;
 mod navigation;
 mod opening;
+mod popups;
 mod reports;
 
 use super::*;
@@ -20,7 +23,15 @@ fn plan(headless: bool) -> PagePlan {
         fragment: String::new(),
         allowed_origins: vec![ORIGIN.to_owned()],
         callback_token: TOKEN.to_owned(),
-        headless,
+        dialogs: if headless { DialogPolicy::Accept } else { DialogPolicy::Leave },
+        wait_for_popups: false,
+        downloads: DownloadPlan {
+            dir: PathBuf::from("/state/files/1"),
+            bytes_max: 1000,
+            files_max: 3,
+            kept_bytes: 0,
+            kept_files: 0,
+        },
     }
 }
 

@@ -10,14 +10,15 @@ fn opening_asks_for_everything_at_once_and_the_url_is_only_in_create_target() {
         methods,
         [
             "Target.setDiscoverTargets",
+            "Browser.setDownloadBehavior",
             "Target.setAutoAttach",
             "Fetch.enable",
             "Browser.getVersion",
             "Target.createTarget"
         ]
     );
-    assert_eq!(talk.sent[1].2["params"]["waitForDebuggerOnStart"], true);
-    assert_eq!(talk.sent[4].2["params"], json!({ "url": URL, "newWindow": true }));
+    assert_eq!(talk.sent[2].2["params"]["waitForDebuggerOnStart"], true);
+    assert_eq!(talk.sent[5].2["params"], json!({ "url": URL, "newWindow": true }));
 }
 
 #[test]
@@ -59,11 +60,12 @@ fn check_preparation(mut talk: Talk) {
     talk.answer(INJECT, &json!({ "identifier": "1" }));
     let released = talk.sent.iter().rev().take(3).map(|(_, method, command)| (method.as_str(), &command["params"]));
     let (disable, go_on) = (json!({}), json!({ "requestId": "R" }));
-    let stop_holding = json!({ "autoAttach": false, "waitForDebuggerOnStart": false, "flatten": true });
+    // Later pages are held on, since their dialogs have to be answered.
+    let stop_holding = json!({ "sessionId": "A" });
     assert!(released.eq([
         ("Fetch.disable", &disable),
         ("Fetch.continueRequest", &go_on),
-        ("Target.setAutoAttach", &stop_holding),
+        ("Target.detachFromTarget", &stop_holding),
     ]));
     let sent = talk.sent_to("S");
     assert_eq!(sent[..5], PREPARATION);
@@ -88,23 +90,6 @@ fn pages_of_nobody_are_let_run_before_and_after_ours_is_known() {
     assert_eq!(talk.sent_to("SX").last().unwrap(), "Runtime.runIfWaitingForDebugger");
     talk.attach("P", "SP", Some("T"));
     assert_eq!(talk.sent_to("SP"), ["Page.enable", "Runtime.runIfWaitingForDebugger"]);
-}
-
-#[test]
-fn a_later_page_is_listened_to_where_nobody_sees_its_dialogs() {
-    let popup = json!({ "targetInfo": { "targetId": "P", "type": "page", "openerId": "T" } });
-    let mut talk = Talk::attached();
-    talk.sent.clear();
-    talk.event("Target.targetCreated", &popup);
-    assert_eq!(talk.sent[0].2["params"], json!({ "targetId": "P", "flatten": true }));
-
-    let mut talk = Talk::opened(false);
-    talk.attach("T", "A", None);
-    talk.answer("Target.createTarget", &json!({ "targetId": "T" }));
-    talk.attach_own("S");
-    talk.sent.clear();
-    talk.event("Target.targetCreated", &popup);
-    assert!(talk.sent.is_empty());
 }
 
 #[test]

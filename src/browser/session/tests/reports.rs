@@ -71,7 +71,7 @@ fn what_is_shown_is_sampled_when_it_changes_and_never_shows_the_token() {
     talk.event("Target.targetInfoChanged", &info("a"));
     talk.event("Target.targetInfoChanged", &json!({ "targetInfo": { "targetId": "P", "type": "page" } }));
     let url = format!("{URL}#ctr=1.[token]");
-    assert_eq!(talk.take_facts(), [Fact::Sampled(PageSample { url, title: "a".to_owned() })]);
+    assert_eq!(talk.take_facts(), [Fact::Sampled(PageSample { url, title: "a".to_owned(), ..PageSample::default() })]);
 }
 
 #[test]
@@ -80,43 +80,11 @@ fn the_title_is_asked_for_when_a_document_has_loaded() {
     talk.page_event("Page.loadEventFired", &json!({ "timestamp": 1 }));
     let info = json!({ "targetId": "T", "type": "page", "url": URL, "title": "t" });
     talk.answer("Target.getTargetInfo", &json!({ "targetInfo": info }));
-    let sample = PageSample { url: URL.to_owned(), title: "t".to_owned() };
+    let sample = PageSample { url: URL.to_owned(), title: "t".to_owned(), ..PageSample::default() };
     assert_eq!(talk.take_facts(), [Fact::Sampled(sample)]);
     assert!(talk.session.ask_sample().is_some());
     talk.event("Target.targetDestroyed", &json!({ "targetId": "T" }));
     assert_eq!(talk.session.ask_sample(), None);
-}
-
-#[test]
-fn a_dialog_is_accepted_where_nobody_sees_it_and_left_to_the_person_in_a_window() {
-    let dialog =
-        json!({ "type": "prompt", "message": "?", "url": URL, "defaultPrompt": "d", "hasBrowserHandler": true });
-    let mut talk = Talk::arrived();
-    talk.sent.clear();
-    talk.page_event("Page.javascriptDialogOpening", &dialog);
-    assert_eq!(talk.sent[0].2["params"], json!({ "accept": true, "promptText": "d" }));
-    talk.page_event("Page.javascriptDialogClosed", &json!({}));
-    let opened = |accepted| Fact::DialogOpened { kind: "prompt".to_owned(), accepted };
-    assert_eq!(talk.take_facts(), [opened(true), Fact::DialogClosed]);
-
-    let mut talk = Talk::opened(false);
-    talk.attach("T", "A", None);
-    talk.answer("Target.createTarget", &json!({ "targetId": "T" }));
-    talk.attach_own("S");
-    talk.sent.clear();
-    talk.facts.clear();
-    talk.page_event("Page.javascriptDialogOpening", &dialog);
-    assert_eq!((talk.sent.len(), talk.take_facts()), (0, vec![opened(false)]));
-}
-
-#[test]
-fn a_popups_dialog_is_answered_on_its_own_session_without_a_fact() {
-    let mut talk = Talk::arrived();
-    talk.sent.clear();
-    let message = json!({ "method": "Page.javascriptDialogOpening", "params": { "type": "alert" }, "sessionId": "SP" });
-    talk.say(&message);
-    assert_eq!(talk.sent_to("SP"), ["Page.handleJavaScriptDialog"]);
-    assert_eq!(talk.take_facts(), []);
 }
 
 #[test]
@@ -137,8 +105,9 @@ proptest! {
 
     #[test]
     fn no_message_shaped_text_panics(
-        method in "(Target|Page|Network|Runtime)\\.(attachedToTarget|targetDestroyed|targetCrashed|bindingCalled|\
-                   executionContextCreated|frameNavigated|loadingFailed|responseReceived|javascriptDialogOpening)",
+        method in "(Target|Page|Network|Runtime|Browser)\\.(attachedToTarget|targetDestroyed|targetCrashed|bindingCalled|\
+                   executionContextCreated|frameNavigated|loadingFailed|responseReceived|javascriptDialogOpening|\
+                   javascriptDialogClosed|downloadWillBegin|downloadProgress)",
         params in "(\\{|\\}|\\[|\\]|\"[a-zA-Z]{0,12}\":|\"[a-zA-Z]{0,6}\"|,|[0-9-]{1,22}|null|true){0,20}",
     ) {
         let text = format!(r#"{{"method":"{method}","params":{params},"sessionId":"S"}}"#);
