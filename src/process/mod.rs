@@ -30,6 +30,7 @@ mod place;
 mod raw;
 mod relay;
 mod shim;
+mod spare;
 mod stat;
 mod sweep;
 mod tree;
@@ -46,5 +47,6 @@ pub use message::{
 };
 pub use place::{Place, PlaceError, RunDirs};
 pub use relay::{RelayError, Shim};
+pub use spare::SpareMemory;
 pub use sweep::sweep;
 pub use tree::{ProcessListError, TreeReading, TreeRoot, Trees};

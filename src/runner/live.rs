@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -12,13 +12,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     Cancellation, PageReport, ProcessReading, Reported, Sample,
-    admission::{Line, QueuePlace},
+    admission::{QueuePlace, Queued, Standings},
     host::boot_now,
     sampler::FRESH_MAX,
     samples::Place,
 };
 use crate::{
-    job::{BootTime, Job, Refusal, TaskId},
+    job::{BootTime, Job, Phase, Refusal, TaskId},
     ledger::{JobLog, Ledger, ReadError},
     process::{Identity, TreeRoot},
 };
@@ -50,6 +50,8 @@ pub(super) struct Live {
     /// Counts the readings of all jobs.
     bell: watch::Sender<u64>,
     place: OnceLock<QueuePlace>,
+    /// Somebody was told another place than the one in the reading.
+    place_told: AtomicBool,
     /// What all its processes live below.
     shim: OnceLock<Identity>,
     /// When the latest look at its processes began, in nanoseconds since boot; 0 for never.
@@ -57,14 +59,26 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Its latest reading. The queue is asked when somebody looks, so that a moving queue costs nothing.
+    /// Its latest reading, with where it stands in the queue at this moment.
     pub(super) fn sample(&self) -> Sample {
-        self.sample_at(self.place.get().and_then(QueuePlace::position))
+        self.sample_at(self.queued())
     }
 
     /// Its latest reading, for those who look at many: its place is looked up in a queue that was read once.
-    pub(super) fn sample_in<'line>(&self, line: impl FnOnce() -> &'line Line) -> Sample {
-        self.sample_at(self.place.get().and_then(|place| place.position_in(line())))
+    pub(super) fn sample_in<'at>(&self, standings: impl FnOnce() -> &'at Standings) -> Sample {
+        self.sample_at(self.place.get().and_then(|place| place.standing_in(standings())))
+    }
+
+    /// Where it stands in the queue; none when it does not wait there.
+    pub(super) fn queued(&self) -> Option<Queued> {
+        self.place.get().and_then(QueuePlace::standing)
+    }
+
+    /// Wakes watchers if it stands elsewhere in the queue than they were told. True if it does.
+    fn tell_place(&self, standings: &Standings) -> bool {
+        let Some(queued) = self.place.get().and_then(|place| place.standing_in(standings)) else { return false };
+        let was_told = self.place_told.swap(false, Ordering::Relaxed);
+        self.resample_if(was_told, |sample| sample.queued = Some(queued))
     }
 
     pub(super) fn samples(&self) -> watch::Receiver<Sample> {
@@ -72,19 +86,26 @@ impl Live {
     }
 
     /// A reading of processes that are gone, or an old one, says nothing of now.
-    fn sample_at(&self, queue_position: Option<u32>) -> Sample {
+    fn sample_at(&self, queued: Option<Queued>) -> Sample {
         let sample = self.sample.borrow().clone();
+        if queued.is_some() && queued != sample.queued {
+            self.place_told.store(true, Ordering::Relaxed);
+        }
         let speaks_of_now = |reading: &ProcessReading| boot_now().saturating_since(reading.at.boot) <= FRESH_MAX;
         let process = sample.process.filter(|reading| self.log.latest().is_process_alive() && speaks_of_now(reading));
-        Sample { queue_position, process, ..sample }
+        Sample { queued, process, ..sample }
     }
 
     /// Replaces the reading, and wakes watchers if it is another one.
     pub(super) fn resample(&self, edit: impl FnOnce(&mut Sample)) {
+        self.resample_if(false, edit);
+    }
+
+    fn resample_if(&self, anyway: bool, edit: impl FnOnce(&mut Sample)) -> bool {
         let changed = self.sample.send_if_modified(|sample| {
             let before = sample.clone();
             edit(sample);
-            *sample != before
+            anyway || *sample != before
         });
         if changed {
             self.bell.send_modify(|number| {
@@ -92,6 +113,7 @@ impl Live {
                 self.sampled.store(*number, Ordering::Relaxed);
             });
         }
+        changed
     }
 
     /// What its processes are known by; none while there are none.
@@ -161,6 +183,7 @@ impl LiveJobs {
             sampled: AtomicU64::default(),
             bell: self.bell.clone(),
             place: OnceLock::new(),
+            place_told: AtomicBool::default(),
             shim: OnceLock::new(),
             looked_at_ns: AtomicU64::default(),
         });
@@ -186,6 +209,19 @@ impl LiveJobs {
             .collect();
         found.sort_unstable_by_key(|(at, _)| *at);
         found
+    }
+
+    /// Tells those who watch jobs that wait where these stand by now; gives how many there was news of.
+    pub(super) fn tell_places(&self, standings: impl FnOnce() -> Standings) -> usize {
+        let many_watch = self.bell.receiver_count() > 0;
+        let is_watched = |live: &Live| many_watch || live.sample.receiver_count() > 0;
+        let waits = |live: &Live| live.place.get().is_some() && live.log.latest().status.phase() == Phase::Waiting;
+        let watched: Vec<_> = self.all().into_iter().filter(|live| is_watched(live) && waits(live)).collect();
+        if watched.is_empty() {
+            return 0;
+        }
+        let standings = standings();
+        watched.iter().filter(|live| live.tell_place(&standings)).count()
     }
 
     /// Every job that is attended.

@@ -52,9 +52,7 @@ impl Runner {
             Err(error) => warn!(%error, "leftovers of earlier jobs could not be looked for"),
         }
         // After the ones that run, so that they have their slots; oldest first, so that the queue is as it was.
-        for log in waiting {
-            self.host.enqueue(log);
-        }
+        self.host.enqueue(waiting);
         Ok(())
     }
 }
@@ -130,10 +128,12 @@ impl Host {
 
     fn adopt(self: &Arc<Self>, job: &Job, log: Arc<JobLog>, shim: Shim) {
         let mut attendant = Attendant::new(Arc::clone(self), self.live.attend(log));
+        let want = self.want(&job.spec);
         if job.status.is_terminal() {
-            attendant.hold_profile(self.admission.occupy_profile(&job.spec.profile));
+            attendant.hold_found(None, self.admission.occupy_browser(&want));
         } else {
-            attendant.hold(self.admission.occupy(&job.spec.profile));
+            let (slot, browser) = self.admission.occupy(&want);
+            attendant.hold_found(Some(slot), browser);
         }
         attendant.opening = Opening::TakenUp { attach: shim.hello().attaches };
         attendant.take_up(shim);
@@ -146,14 +146,16 @@ impl Host {
         });
     }
 
-    /// Puts a job back into the queue. The bound does not hold for those who were in it before.
-    fn enqueue(self: &Arc<Self>, log: Arc<JobLog>) {
-        let mut ticket = self.admission.enter_again(&log.latest().spec.profile);
-        let turn = match ticket.try_granted() {
-            Some(grant) => Turn::Now { grant, shim: attend::prepare(self, log.id()) },
-            None => Turn::Later(ticket),
-        };
-        attend::begin(self, log, turn);
+    /// Puts jobs back into the queue. The bound does not hold for those who were in it before.
+    fn enqueue(self: &Arc<Self>, logs: Vec<Arc<JobLog>>) {
+        let tickets = self.admission.enter_again(logs.iter().map(|log| self.want(&log.latest().spec)));
+        for (log, mut ticket) in logs.into_iter().zip(tickets) {
+            let turn = match ticket.try_granted() {
+                Some(grant) => Turn::Now { grant, shim: attend::prepare(self, log.id()) },
+                None => Turn::Later(ticket),
+            };
+            attend::begin(self, log, turn);
+        }
     }
 
     async fn wipe(&self, job: &Job) {

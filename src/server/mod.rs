@@ -27,7 +27,7 @@ use crate::{
     config::Settings,
     ledger::{EmbeddedLedger, Ledger, OpenError, ReadError},
     process::{LaunchError, Launcher, PlaceError, RunDirs},
-    runner::{HostParts, Problem, Runner, StateKey},
+    runner::{HostParts, Limits, Problem, Runner, StateKey},
     telemetry,
     web::{
         self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Secret, SecretError, Sessions, SiteParts, Tls,
@@ -139,8 +139,8 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
         browsers: found.browsers,
         browser_problems: found.problems.iter().map(Problem::from).collect(),
         key: key.clone(),
-        slots: settings.slots,
-        queue_max: settings.queue_max,
+        limits: limits(&settings),
+        fair_label: settings.fair_label.clone(),
         no_sandbox: settings.no_sandbox,
         away_max: settings.away_max,
     })
@@ -180,6 +180,21 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
         state,
     })
 }
+
+/// What bounds the host.
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        slots: settings.slots,
+        launches_max: settings.launches_max,
+        memory_floor_bytes: u64::try_from(settings.memory_floor_mb).unwrap_or(u64::MAX).saturating_mul(MIB),
+        windows_max: settings.windows_max,
+        windows_evict: settings.windows_evict,
+        queue_max: settings.queue_max,
+    }
+}
+
+/// So many bytes to a MiB.
+const MIB: u64 = 1 << 20;
 
 /// The browsers of this machine; what was found, and what cannot be used, is told in the log.
 fn discover(by_hand: &[ByHand]) -> browser::Found {

@@ -18,6 +18,7 @@ impl Attendant {
     pub(super) async fn follow_up(&mut self) {
         let job = self.job();
         let page_closed = job.page_end == Some(PageEnd::Closed);
+        self.come_up(&job);
         match job.status.phase() {
             Phase::Waiting => {}
             // A browser without its page may never leave by itself.
@@ -31,6 +32,8 @@ impl Attendant {
                 }
                 if job.exit.is_none() && (page_closed || job.spec.after_finish == AfterFinish::Close) {
                     self.stop().await;
+                } else if job.exit.is_none() {
+                    self.keep_window(&job);
                 }
             }
         }
@@ -42,6 +45,9 @@ impl Attendant {
             return;
         }
         self.stop_sent = Some(self.grace);
+        if let Some(browser) = &self.browser {
+            browser.close_window();
+        }
         let job = self.job();
         let managed = job.spec.tier == Tier::Managed;
         if managed && let Some(session) = self.session.as_mut() {

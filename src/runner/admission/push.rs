@@ -1,0 +1,26 @@
+//! Tells those who watch a job that waits how far it has come, when the line has moved.
+
+use std::{sync::Arc, time::Duration};
+
+use super::Admission;
+use crate::runner::Host;
+
+/// Shortest pause between two rounds: streams tell a reading at most once a second anyway.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+/// Pause for each job that was told of: a thousand readings a second at most, however many wait and watch. In between the
+/// line moves on, and the next round tells where it is by then; heartbeats tell it too.
+const PAUSE_EACH: Duration = Duration::from_millis(1);
+
+/// Until the service leaves. A line that does not move, or that nobody watches, costs nothing or next to it.
+pub(in crate::runner) async fn tell(host: Arc<Host>) {
+    let mut moves = host.admission.moves();
+    let telling = async {
+        // The sender lives in the host.
+        while moves.changed().await.is_ok() {
+            let told = host.live.tell_places(|| Admission::standings(&host.admission));
+            let told = u32::try_from(told).unwrap_or(u32::MAX);
+            tokio::time::sleep(PAUSE_MIN.max(PAUSE_EACH.saturating_mul(told))).await;
+        }
+    };
+    host.leaving.run_until_cancelled(telling).await;
+}
