@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -50,8 +50,6 @@ pub(super) struct Live {
     /// Counts the readings of all jobs.
     bell: watch::Sender<u64>,
     place: OnceLock<QueuePlace>,
-    /// Somebody was told another place than the one in the reading.
-    place_told: AtomicBool,
     /// What all its processes live below.
     shim: OnceLock<Identity>,
     /// When the latest look at its processes began, in nanoseconds since boot; 0 for never.
@@ -74,11 +72,14 @@ impl Live {
         self.place.get().and_then(QueuePlace::standing)
     }
 
-    /// Wakes watchers if it stands elsewhere in the queue than they were told. True if it does.
-    fn tell_place(&self, standings: &Standings) -> bool {
-        let Some(queued) = self.place.get().and_then(|place| place.standing_in(standings)) else { return false };
-        let was_told = self.place_told.swap(false, Ordering::Relaxed);
-        self.resample_if(was_told, |sample| sample.queued = Some(queued))
+    /// Wakes watchers if it stands elsewhere in the queue than they were told last. True if it does.
+    pub(super) fn tell_place(&self) -> bool {
+        self.tell_queued(self.queued())
+    }
+
+    /// One that waits no more is told by its change.
+    fn tell_queued(&self, queued: Option<Queued>) -> bool {
+        queued.is_some_and(|queued| self.resample(|sample| sample.queued = Some(queued)))
     }
 
     pub(super) fn samples(&self) -> watch::Receiver<Sample> {
@@ -88,24 +89,17 @@ impl Live {
     /// A reading of processes that are gone, or an old one, says nothing of now.
     fn sample_at(&self, queued: Option<Queued>) -> Sample {
         let sample = self.sample.borrow().clone();
-        if queued.is_some() && queued != sample.queued {
-            self.place_told.store(true, Ordering::Relaxed);
-        }
         let speaks_of_now = |reading: &ProcessReading| boot_now().saturating_since(reading.at.boot) <= FRESH_MAX;
         let process = sample.process.filter(|reading| self.log.latest().is_process_alive() && speaks_of_now(reading));
         Sample { queued, process, ..sample }
     }
 
-    /// Replaces the reading, and wakes watchers if it is another one.
-    pub(super) fn resample(&self, edit: impl FnOnce(&mut Sample)) {
-        self.resample_if(false, edit);
-    }
-
-    fn resample_if(&self, anyway: bool, edit: impl FnOnce(&mut Sample)) -> bool {
+    /// Replaces the reading, and wakes watchers if it is another one; says whether it is.
+    pub(super) fn resample(&self, edit: impl FnOnce(&mut Sample)) -> bool {
         let changed = self.sample.send_if_modified(|sample| {
             let before = sample.clone();
             edit(sample);
-            anyway || *sample != before
+            *sample != before
         });
         if changed {
             self.bell.send_modify(|number| {
@@ -183,7 +177,6 @@ impl LiveJobs {
             sampled: AtomicU64::default(),
             bell: self.bell.clone(),
             place: OnceLock::new(),
-            place_told: AtomicBool::default(),
             shim: OnceLock::new(),
             looked_at_ns: AtomicU64::default(),
         });
@@ -212,7 +205,7 @@ impl LiveJobs {
     }
 
     /// Tells those who watch jobs that wait where these stand by now; gives how many there was news of.
-    pub(super) fn tell_places(&self, standings: impl FnOnce() -> Standings) -> usize {
+    pub(super) fn tell_places<'at>(&self, standings: impl FnOnce() -> &'at Standings) -> usize {
         let many_watch = self.bell.receiver_count() > 0;
         let is_watched = |live: &Live| many_watch || live.sample.receiver_count() > 0;
         let waits = |live: &Live| live.place.get().is_some() && live.log.latest().status.phase() == Phase::Waiting;
@@ -221,7 +214,8 @@ impl LiveJobs {
             return 0;
         }
         let standings = standings();
-        watched.iter().filter(|live| live.tell_place(&standings)).count()
+        let standing = |live: &Live| live.place.get().and_then(|place| place.standing_in(standings));
+        watched.iter().filter(|live| live.tell_queued(standing(live))).count()
     }
 
     /// Every job that is attended.

@@ -28,6 +28,8 @@ impl Samples {
     /// The latest reading.
     #[must_use]
     pub fn latest(&mut self) -> Sample {
+        // First, so that all who watch hear of it, and this one not twice.
+        self.live.tell_place();
         self.latest.mark_unchanged();
         self.live.sample()
     }
@@ -70,9 +72,11 @@ impl AllSamples {
     /// Gives what is newer than what was given before, of the jobs that are wanted and the oldest first, until one is
     /// not taken: that one and those behind it are left for the next time.
     pub fn give(&mut self, wanted: impl Fn(&Job) -> bool, mut take: impl FnMut(TaskId, Sample) -> bool) {
-        // First, since a reading that comes meanwhile may be missed below and is newer then.
-        let end = first_of(*self.bell.borrow_and_update() + 1);
         let standings = LazyCell::new(|| self.admission.standings());
+        // First, so that all who watch hear of it, and this one not twice.
+        self.jobs.tell_places(|| &*standings);
+        // Then this, since a reading that comes meanwhile may be missed below and is newer then.
+        let end = first_of(*self.bell.borrow_and_update() + 1);
         for (place, live) in self.jobs.sampled_from(self.next) {
             let job = live.log.latest();
             if wanted(&job) && !take(job.id, live.sample_in(|| &*standings)) {

@@ -1,8 +1,7 @@
 //! Tells those who watch a job that waits how far it has come, when the line has moved.
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::LazyCell, sync::Arc, time::Duration};
 
-use super::Admission;
 use crate::runner::Host;
 
 /// Shortest pause between two rounds: streams tell a reading at most once a second anyway.
@@ -17,7 +16,10 @@ pub(in crate::runner) async fn tell(host: Arc<Host>) {
     let telling = async {
         // The sender lives in the host.
         while moves.changed().await.is_ok() {
-            let told = host.live.tell_places(|| Admission::standings(&host.admission));
+            let told = {
+                let standings = LazyCell::new(|| host.admission.standings());
+                host.live.tell_places(|| &*standings)
+            };
             let told = u32::try_from(told).unwrap_or(u32::MAX);
             tokio::time::sleep(PAUSE_MIN.max(PAUSE_EACH.saturating_mul(told))).await;
         }
