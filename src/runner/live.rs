@@ -276,8 +276,45 @@ mod tests {
     use super::*;
     use crate::{
         job::{Fact, LostCause},
-        runner::tests::Kept,
+        runner::{
+            admission::{Admission, Ticket, Want},
+            tests::Kept,
+        },
     };
+
+    /// Jobs that wait, one behind the other, behind one that runs.
+    async fn waiting(count: usize) -> (Kept, Arc<Admission>, Vec<Ticket>) {
+        let kept = Kept::of(count).await;
+        let admission = Admission::of(|limits| limits.slots = std::num::NonZeroUsize::MIN);
+        let want = Want::of(&kept.live().log.latest().spec, "");
+        let tickets: Vec<_> = (0..=count).map(|_| admission.enter(want.clone()).unwrap()).collect();
+        for (attended, ticket) in kept.attended.iter().zip(&tickets[1..]) {
+            attended.live.queues_at(ticket.place());
+        }
+        (kept, admission, tickets)
+    }
+
+    #[tokio::test]
+    async fn only_jobs_that_somebody_watches_are_told_of_and_only_of_what_is_new() {
+        let (kept, admission, mut tickets) = waiting(3).await;
+        let unwatched = || -> &Standings { panic!("nobody watches, so the queue is not read") };
+        assert_eq!(kept.jobs.tell_places(unwatched), 0);
+        let told = || {
+            let standings = admission.standings();
+            kept.jobs.tell_places(|| &standings)
+        };
+        let last = &kept.attended[2].live;
+        let mut samples = last.samples();
+        assert_eq!(told(), 1);
+        assert_eq!(samples.borrow_and_update().queued.as_ref().map(|queued| queued.position), Some(3));
+        assert_eq!(told(), 0);
+        drop(tickets.remove(1));
+        let _all = kept.jobs.bell();
+        // The one that left the queue has no place, and the others have new ones.
+        assert_eq!(told(), 2);
+        assert!(samples.has_changed().unwrap());
+        assert_eq!(last.sample().queued.map(|queued| queued.position), Some(2));
+    }
 
     #[tokio::test]
     async fn a_job_that_was_just_made_is_reached_once_it_is_attended_and_a_settled_one_never() {

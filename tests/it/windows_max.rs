@@ -40,7 +40,7 @@ async fn runner(client: &mut Client) -> v1::GetRunnerResponse {
 async fn assert_waits_for_a_window(client: &mut Client, task: &v1::ExecuteResponse) {
     let sample = status(client, &task.task_id).await.sample.unwrap();
     assert_eq!((sample.queue_position, sample.queue_reason()), (Some(1), QueueReason::Window));
-    assert_eq!(sample.queue_message, "waits for a window: 1 are open, 1 of them kept open");
+    assert_eq!(sample.queue_message, "waits for a window; 1 may be open, and 1 are kept open");
 }
 
 #[tokio::test]

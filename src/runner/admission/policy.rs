@@ -231,14 +231,15 @@ impl Policy {
 
     /// The same in words, for a person.
     pub(super) fn words(&self, reason: QueueReason, want: &Want) -> String {
-        let Load { windows, windows_kept, .. } = self.load();
+        let Limits { slots, launches_max, memory_floor_bytes, windows_max, .. } = &self.limits;
         match reason {
-            QueueReason::Slot => format!("waits for one of {} slots", self.limits.slots),
-            QueueReason::Launch => format!("waits until one of {} browsers has come up", self.launching),
-            QueueReason::Memory => {
-                format!("waits for memory: fewer than {} MiB are available", self.limits.memory_floor_bytes / MIB)
+            QueueReason::Slot => format!("waits for a slot; this runner has {slots}"),
+            QueueReason::Launch => format!("waits for other browsers to come up; {launches_max} may do so at once"),
+            QueueReason::Memory => format!("waits for memory; less than {} MiB is available", memory_floor_bytes / MIB),
+            QueueReason::Window => {
+                let kept = self.load().windows_kept;
+                format!("waits for a window; {windows_max} may be open, and {kept} are kept open")
             }
-            QueueReason::Window => format!("waits for a window: {windows} are open, {windows_kept} of them kept open"),
             QueueReason::Profile => {
                 let name = want.profile.as_deref().unwrap_or_default();
                 format!("waits for the profile {name:?}, which the browser of another task has")

@@ -20,9 +20,24 @@ pub(in crate::runner) async fn tell(host: Arc<Host>) {
                 let standings = LazyCell::new(|| host.admission.standings());
                 host.live.tell_places(|| &*standings)
             };
-            let told = u32::try_from(told).unwrap_or(u32::MAX);
-            tokio::time::sleep(PAUSE_MIN.max(PAUSE_EACH.saturating_mul(told))).await;
+            tokio::time::sleep(pause(told)).await;
         }
     };
     host.leaving.run_until_cancelled(telling).await;
+}
+
+/// Until the next round, after so many jobs were told of.
+fn pause(told: usize) -> Duration {
+    PAUSE_MIN.max(PAUSE_EACH.saturating_mul(u32::try_from(told).unwrap_or(u32::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_is_told_at_most_a_thousand_readings_a_second() {
+        assert_eq!(pause(0), PAUSE_MIN);
+        assert_eq!(pause(10_000), Duration::from_secs(10));
+    }
 }

@@ -190,7 +190,7 @@ fn windows_bound_those_who_want_one_and_let_the_others_pass() {
     assert!(second.try_granted().is_none() && third.try_granted().is_some());
     let queued = second.place().standing().unwrap();
     assert_eq!((queued.position, queued.reason), (1, QueueReason::Window));
-    assert_eq!(&*queued.words, "waits for a window: 1 are open, 1 of them kept open");
+    assert_eq!(&*queued.words, "waits for a window; 1 may be open, and 1 are kept open");
     assert!(evicted.try_recv().is_err(), "nobody said that it may be closed");
     drop(browser);
     assert!(second.try_granted().is_some());
