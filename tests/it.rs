@@ -3,6 +3,8 @@
 // The lint's own allowance for tests does not reach the functions that they share.
 #![allow(clippy::unwrap_used)]
 
+#[path = "it/admission.rs"]
+mod admission;
 #[path = "it/browser.rs"]
 mod browser;
 #[path = "it/browser_windows.rs"]
@@ -163,5 +165,7 @@ mod wayland;
 mod webhook;
 #[path = "it/windows.rs"]
 mod windows;
+#[path = "it/windows_max.rs"]
+mod windows_max;
 #[path = "it/wire.rs"]
 mod wire;

@@ -10,7 +10,7 @@ use crate::{
         Capability, DownloadEnd, ExitStatus, FileKind, Isolation, Job, JobFile, PageEnd, Profile, Reason, Record,
         ReportStatus, Status, Tier, WallTime,
     },
-    runner::{About, Dialog, DialogKind, KnownBrowser, Problem, ProcessReading, Sample},
+    runner::{About, Dialog, DialogKind, KnownBrowser, Problem, ProcessReading, QueueReason, Sample},
 };
 
 impl From<&Job> for v1::Job {
@@ -77,7 +77,7 @@ impl From<&JobFile> for v1::JobFile {
 impl From<&Sample> for v1::Sample {
     fn from(sample: &Sample) -> Self {
         Self {
-            queue_position: sample.queue_position,
+            queue_position: sample.queued.as_ref().map(|queued| queued.position),
             progress: sample.progress.map(u32::from),
             progress_message: sample.progress_message.clone(),
             page_title: sample.page_title.clone(),
@@ -85,6 +85,8 @@ impl From<&Sample> for v1::Sample {
             process_info: sample.process.as_ref().map(v1::ProcessInfo::from),
             dialog: sample.dialog.as_ref().map(v1::Dialog::from),
             popup_count: count(sample.popup_count),
+            queue_reason: sample.queued.as_ref().map_or(0, |queued| queue_reason(queued.reason).into()),
+            queue_message: sample.queued.as_ref().map(|queued| queued.words.to_string()).unwrap_or_default(),
         }
     }
 }
@@ -99,6 +101,17 @@ impl From<&Dialog> for v1::Dialog {
             DialogKind::Beforeunload => Kind::Beforeunload,
         };
         Self { kind: kind.into(), message: dialog.message.clone() }
+    }
+}
+
+const fn queue_reason(reason: QueueReason) -> v1::sample::QueueReason {
+    use v1::sample::QueueReason as Wire;
+    match reason {
+        QueueReason::Slot => Wire::Slot,
+        QueueReason::Launch => Wire::Launch,
+        QueueReason::Memory => Wire::Memory,
+        QueueReason::Window => Wire::Window,
+        QueueReason::Profile => Wire::Profile,
     }
 }
 
@@ -121,10 +134,11 @@ impl From<&ProcessReading> for v1::ProcessInfo {
 
 /// Far below where a double loses bytes.
 pub(super) fn mib(bytes: u64) -> f64 {
-    /// So many bytes to a MiB.
-    const MIB: f64 = 1_048_576.0;
-    bytes as f64 / MIB
+    bytes as f64 / BYTES_PER_MIB as f64
 }
+
+/// So many bytes to a MiB.
+const BYTES_PER_MIB: u64 = 1 << 20;
 
 /// What the runner is, and how many streams watch it of how many that may.
 pub(super) fn runner(about: About, watchers: usize, watchers_max: usize) -> v1::GetRunnerResponse {
@@ -135,15 +149,23 @@ pub(super) fn runner(about: About, watchers: usize, watchers_max: usize) -> v1::
         started_at: Some(timestamp(about.started_at)),
         browsers: about.browsers.iter().map(v1::get_runner_response::KnownBrowser::from).collect(),
         limits: Some(Limits {
-            slots: count(about.slots),
-            queue_max: count(about.queue_max),
+            slots: count(about.limits.slots.get()),
+            queue_max: count(about.limits.queue_max),
             watchers_max: count(watchers_max),
+            launches_max: count(about.limits.launches_max.get()),
+            memory_floor_mb: about.limits.memory_floor_bytes / BYTES_PER_MIB,
+            windows_max: count(about.limits.windows_max.get()),
+            windows_evict: about.limits.windows_evict,
         }),
         load: Some(Load {
-            slots_taken: count(about.slots_taken),
-            queue_len: count(about.queue_len),
+            slots_taken: count(about.load.running),
+            queue_len: count(about.load.waiting),
             jobs_live: count(about.jobs_live),
             watchers: count(watchers),
+            launches_in_flight: count(about.load.launching),
+            windows_open: count(about.load.windows),
+            windows_kept: count(about.load.windows_kept),
+            memory_available_mb: about.memory_available_bytes.map(|bytes| bytes / BYTES_PER_MIB),
         }),
         has_display: about.has_display,
         ready: about.ready,

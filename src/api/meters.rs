@@ -35,6 +35,11 @@ impl Drop for Watching {
     }
 }
 
+/// A stream was not begun, since as many watch as may.
+pub(super) fn watcher_refused() {
+    counter!("comet_task_runner_limit_refusals_total", "limit" => "watchers").increment(1);
+}
+
 /// A stream went on from its token.
 pub(super) fn resumed() {
     counter!("comet_task_runner_resumes_total").increment(1);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -35,6 +35,14 @@ impl Service {
     pub(super) fn new(runner: Runner, watchers_max: usize) -> Self {
         let watchers_max = watchers_max.min(Semaphore::MAX_PERMITS);
         Self { runner, watchers: Arc::new(Semaphore::new(watchers_max)), watchers_max, readers: Readers::default() }
+    }
+
+    /// A place among the watchers.
+    fn place(&self) -> Result<OwnedSemaphorePermit, Status> {
+        Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| {
+            meters::watcher_refused();
+            status::watcher_limit(self.watchers_max)
+        })
     }
 
     /// A callback token opens its own task only; without one the caller must have shown the API token.
@@ -108,8 +116,7 @@ impl TaskRunner for Service {
         let heartbeat = request::heartbeat(request.heartbeat_interval.as_ref()).map_err(invalid)?;
         let ledger = self.runner.ledger().id();
         let start = watch::start(&request.resume_token, id, ledger).map_err(invalid)?;
-        let permit = Arc::clone(&self.watchers).try_acquire_owned();
-        let permit = permit.map_err(|_| status::watcher_limit(self.watchers_max))?;
+        let permit = self.place()?;
         let watched = self.runner.watch(id).await.map_err(|error| status::call(&error))?;
         if watched.leaving.is_cancelled() {
             return Err(status::call(&CallError::Draining));
@@ -138,8 +145,7 @@ impl TaskRunner for Service {
         let watched = request::lists::many_watched(&request).map_err(invalid)?;
         let ledger = self.runner.ledger().id();
         let start = watch_jobs::start(&request.resume_token, &watched, ledger).map_err(invalid)?;
-        let permit = Arc::clone(&self.watchers).try_acquire_owned();
-        let permit = permit.map_err(|_| status::watcher_limit(self.watchers_max))?;
+        let permit = self.place()?;
         if self.runner.leaving().is_cancelled() {
             return Err(status::call(&CallError::Draining));
         }

@@ -82,10 +82,18 @@ async fn ask(effective: &Effective) -> (Option<GetRunnerResponse>, Vec<Finding>)
 fn of_runner(runner: &GetRunnerResponse) -> Vec<Finding> {
     let about = "service";
     let load = runner.load.unwrap_or_default();
-    let slots = runner.limits.unwrap_or_default().slots;
+    let limits = runner.limits.unwrap_or_default();
     let what = format!(
-        "version {} runs: {} of {slots} slots taken, {} waiting, {} watching",
-        runner.version, load.slots_taken, load.queue_len, load.watchers
+        "version {} runs: {} of {} slots taken, {} of {} launches under way, {} of {} windows open, {} waiting, {} watching",
+        runner.version,
+        load.slots_taken,
+        limits.slots,
+        load.launches_in_flight,
+        limits.launches_max,
+        load.windows_open,
+        limits.windows_max,
+        load.queue_len,
+        load.watchers
     );
     let mut findings = vec![if runner.version == env!("CARGO_PKG_VERSION") {
         Finding::ok(about, what)

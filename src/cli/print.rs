@@ -77,7 +77,8 @@ pub(super) fn job_lines(job: &Job, sample: Option<&Sample>) -> String {
     lines.add("status", format!("{} ({})", job.status().as_str_name(), job.reason().as_str_name()));
     lines.add("message", &job.message);
     if let Some(sample) = sample {
-        lines.add("queue", sample.queue_position.map(|place| format!("place {place}")).unwrap_or_default());
+        let place = |place| format!("place {place}  {}", sample.queue_message);
+        lines.add("queue", sample.queue_position.map(place).unwrap_or_default().trim_end());
         lines.add(
             "progress",
             sample.progress.map(|percent| format!("{percent} %  {}", sample.progress_message)).unwrap_or_default(),

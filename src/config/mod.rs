@@ -44,8 +44,18 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// How many jobs run at once.
     pub slots: NonZeroUsize,
-    /// How many jobs may wait for a slot.
+    /// How many browsers may be coming up at once.
+    pub launches_max: NonZeroUsize,
+    /// Nothing is started while fewer MiB of memory are available; 0 for no such bound.
+    pub memory_floor_mb: usize,
+    /// How many windows may be open.
+    pub windows_max: NonZeroUsize,
+    /// Close the window that was kept open the longest when another is wanted.
+    pub windows_evict: bool,
+    /// How many jobs may wait.
     pub queue_max: usize,
+    /// The label whose values take turns in the queue.
+    pub fair_label: String,
     /// How many streams may watch at once.
     pub watchers_max: usize,
     /// Browsers named by hand, each `NAME=PATH[,exit-only]`.
@@ -82,6 +92,13 @@ pub enum LogFormat {
     Json,
 }
 
+/// Default memory, in MiB, that is to stay free: a browser with a window takes some 400 within seconds of its start, and
+/// the system needs the rest to go on as before.
+pub const MEMORY_FLOOR_MB: usize = 512;
+/// Default bound of open windows: more than a person keeps an eye on, and some 12 GiB of memory.
+pub const WINDOWS_MAX: NonZeroUsize = NonZeroUsize::new(32).expect("32 is not zero");
+/// The label whose values take turns when nobody says.
+pub const FAIR_LABEL: &str = "group";
 /// Default bound of the queue: more than a person would wait for, few enough to list.
 pub const QUEUE_MAX: usize = 10_000;
 /// Default bound of the watchers: some 9 kB each.
@@ -108,7 +125,12 @@ impl Settings {
             hosts: Vec::new(),
             state_dir,
             slots: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            launches_max: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            memory_floor_mb: MEMORY_FLOOR_MB,
+            windows_max: WINDOWS_MAX,
+            windows_evict: false,
             queue_max: QUEUE_MAX,
+            fair_label: FAIR_LABEL.to_owned(),
             watchers_max: WATCHERS_MAX,
             browsers: Vec::new(),
             no_sandbox: false,

@@ -32,6 +32,7 @@ mod proof;
 mod raw;
 mod relay;
 mod shim;
+mod spare;
 mod stat;
 mod sweep;
 mod tree;
@@ -49,5 +50,6 @@ pub use message::{
 pub use place::{Place, PlaceError, RunDirs};
 pub use proof::{Proof, StepTaken, Used};
 pub use relay::{RelayError, Shim};
+pub use spare::SpareMemory;
 pub use sweep::sweep;
 pub use tree::{ProcessListError, TreeReading, TreeRoot, Trees};

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use serde::Serialize;
 
-use super::{Host, Runner};
+use super::{Host, Limits, Load, Runner, admission};
 use crate::{
     browser::{self, Browser, Kind},
     job::{Tier, WallTime},
@@ -20,14 +20,12 @@ pub struct About {
     pub started_at: WallTime,
     /// What tasks can ask for, the default one first.
     pub browsers: Vec<KnownBrowser>,
-    /// How many jobs run at once.
-    pub slots: usize,
-    /// How many jobs may wait for a slot.
-    pub queue_max: usize,
-    /// Slots that are taken; more than there are after a restart that found more jobs alive.
-    pub slots_taken: usize,
-    /// Jobs that wait for one.
-    pub queue_len: usize,
+    /// What bounds it.
+    pub limits: Limits,
+    /// How much of that is in use.
+    pub load: Load,
+    /// Memory that browsers could have; none where the system does not tell.
+    pub memory_available_bytes: Option<u64>,
     /// Jobs that are looked after, finished ones with an open window included.
     pub jobs_live: usize,
     /// It can open windows.
@@ -107,7 +105,8 @@ impl Runner {
     #[must_use]
     pub fn about(&self) -> About {
         let host = &self.host;
-        let (slots_taken, queue_len) = host.admission.load();
+        let (limits, load) = (host.admission.limits(), host.admission.load());
+        let memory_available_bytes = host.admission.memory_available();
         let draining = host.leaving.is_cancelled();
         let startable = host.startable();
         let mut problems = obstacles(draining, startable, &host.ledger.health().borrow());
@@ -115,15 +114,15 @@ impl Runner {
         if startable == Startable::Some {
             problems.push(SANDBOX_NEEDS_USER.into());
         }
+        problems.extend(admission::shortages(&limits, &load, memory_available_bytes));
         problems.extend(host.browser_problems.iter().cloned());
         About {
             host: host.name.clone(),
             started_at: host.started_at,
             browsers: host.browsers.iter().map(KnownBrowser::from).collect(),
-            slots: host.admission.slots(),
-            queue_max: host.admission.queue_max(),
-            slots_taken,
-            queue_len,
+            limits,
+            load,
+            memory_available_bytes,
             jobs_live: host.live.len(),
             has_display: host.has_display(),
             draining,

@@ -12,7 +12,7 @@ use super::{
     admission::{Grant, Ticket},
     attendant::{Attendant, Stay},
     host::boot_now,
-    launch,
+    launch, meters,
 };
 use crate::{
     job::{Fact, LaunchFailure, TaskId, Timeout},
@@ -67,7 +67,10 @@ pub(super) fn begin(host: &Arc<Host>, log: Arc<JobLog>, turn: Turn) {
 
 async fn attend(mut attendant: Box<Attendant>, turn: Turn) {
     let (grant, shim) = match turn {
-        Turn::Now { grant, shim } => (grant, shim),
+        Turn::Now { grant, shim } => {
+            meters::queued(Duration::ZERO);
+            (grant, shim)
+        }
         Turn::Later(ticket) => match Box::pin(queue(&mut attendant, ticket)).await {
             Stay::Going(grant) => {
                 let shim = prepare(&attendant.host, attendant.id());
@@ -89,7 +92,10 @@ async fn queue(attendant: &mut Attendant, mut ticket: Ticket) -> Stay<Grant> {
         let deadline = attendant.job().deadline(boot_now());
         let leaving = attendant.host.leaving.clone();
         tokio::select! {
-            grant = ticket.granted() => return Stay::Going(grant),
+            grant = ticket.granted() => {
+                meters::queued(ticket.waited());
+                return Stay::Going(grant);
+            }
             Some(ask) = attendant.attended.asked.recv() => attendant.answer(ask).await,
             timeout = Attendant::passing(deadline) => attendant.time_out(timeout).await,
             () = leaving.cancelled() => return Stay::Over,

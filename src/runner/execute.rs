@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use super::{
-    ExecuteError, Executed, Host, Mode, Order, Runner, about,
+    ExecuteError, Executed, Host, Mode, Order, QueueReason, Runner, about,
     admission::QueueFull,
     attend::{self, Turn},
     host::now,
+    meters,
 };
 use crate::{
     browser::Browser,
@@ -32,12 +33,11 @@ impl Runner {
         let made = self.host.tasks.spawn(async move { host.make(spec, request_key).await }).await;
         let made = made.map_err(|error| ExecuteError::Ledger(Fault::Failed(error.to_string())))?;
         let job = match made? {
-            Made::Starting(log) => self.started(&log).await,
-            Made::Queued(log) => log.latest(),
+            Made::Now(log) => self.started(&log).await,
             Made::Before(job) => match self.reach(job.id).await {
                 // As the first call: not before it runs, unless it has to queue.
-                Ok(Some(live)) if live.sample().queue_position.is_none() => self.started(&live.log).await,
-                Ok(_) | Err(_) => job,
+                Ok(Some(live)) => self.started(&live.log).await,
+                Ok(None) | Err(_) => job,
             },
         };
         Ok(Executed { callback_token: self.callback_token(job.id), job })
@@ -52,11 +52,25 @@ impl Runner {
         Ok(self.host.accept(TaskId::new(Uuid::nil()), spec))
     }
 
-    /// Waits until a job that was let start runs, or has ended before that.
+    /// Waits until a job runs, or has ended before that; not while it has to queue for more than other launches.
     async fn started(&self, log: &JobLog) -> Arc<Job> {
+        let mut moves = self.host.admission.moves();
+        let queues = async {
+            loop {
+                moves.mark_unchanged();
+                let live = self.host.live.get(log.id());
+                let queued = live.and_then(|live| live.queued());
+                if queued.is_some_and(|queued| queued.reason != QueueReason::Launch) {
+                    return;
+                }
+                // The sender lives in the host.
+                drop(moves.changed().await);
+            }
+        };
         let mut bell = log.bell();
         tokio::select! {
             _ = bell.wait_for(|_| log.latest().status.phase() != Phase::Waiting) => {}
+            () = queues => {}
             () = self.host.leaving.cancelled() => {}
         }
         log.latest()
@@ -68,8 +82,7 @@ const DOUBT_PAUSE: Duration = Duration::from_millis(200);
 
 /// What became of a request.
 enum Made {
-    Starting(Arc<JobLog>),
-    Queued(Arc<JobLog>),
+    Now(Arc<JobLog>),
     Before(Arc<Job>),
 }
 
@@ -85,8 +98,10 @@ impl Host {
         {
             return same_request(job, hash == key.hash);
         }
-        let ticket = self.admission.enter(&spec.profile);
-        let mut ticket = ticket.map_err(|QueueFull { queue_max }| ExecuteError::QueueFull { queue_max })?;
+        let mut ticket = self.admission.enter(self.want(&spec)).map_err(|QueueFull { queue_max }| {
+            meters::queue_refused();
+            ExecuteError::QueueFull { queue_max }
+        })?;
         let job = Arc::new(self.accept(TaskId::new(Uuid::now_v7()), spec));
         let event_id = EventId::new(Uuid::now_v7());
         let append = Append { job: Arc::clone(&job), event_id, expected_revision: 0, request_key };
@@ -132,12 +147,8 @@ impl Host {
     }
 
     fn begin(self: &Arc<Self>, log: Arc<JobLog>, turn: Turn) -> Made {
-        let made = match &turn {
-            Turn::Now { .. } => Made::Starting(Arc::clone(&log)),
-            Turn::Later(_) => Made::Queued(Arc::clone(&log)),
-        };
-        attend::begin(self, log, turn);
-        made
+        attend::begin(self, Arc::clone(&log), turn);
+        Made::Now(log)
     }
 
     /// Fills in what the order leaves to this host, and refuses what it cannot do.

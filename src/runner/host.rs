@@ -1,7 +1,6 @@
 //! What every attendant shares: the ledger, the launcher, the browsers found, the slots.
 
 use std::{
-    num::NonZeroUsize,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -10,12 +9,19 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Problem, admission::Admission, files::Files, live::LiveJobs, recorder::Recorder, retention::Retention,
-    sampler::Sampler, token::StateKey, windows::Windows,
+    Limits, Problem,
+    admission::{Admission, Memory, Want},
+    files::Files,
+    live::LiveJobs,
+    recorder::Recorder,
+    retention::Retention,
+    sampler::Sampler,
+    token::StateKey,
+    windows::Windows,
 };
 use crate::{
     browser::{Browser, command::DEV_SHM_BYTES_MIN},
-    job::{BootTime, Now, WallTime},
+    job::{BootTime, Now, Spec, WallTime},
     ledger::{JobLog, Ledger},
     process::{self, Launcher, RunDirs},
 };
@@ -36,10 +42,10 @@ pub struct HostParts {
     pub browser_problems: Vec<Problem>,
     /// Signs callback tokens.
     pub key: StateKey,
-    /// How many jobs run at once.
-    pub slots: NonZeroUsize,
-    /// How many may wait.
-    pub queue_max: usize,
+    /// What bounds it.
+    pub limits: Limits,
+    /// The label whose values take turns in the queue.
+    pub fair_label: String,
     /// Start Chromium browsers without their sandbox.
     pub no_sandbox: bool,
     /// How long a browser may live on without a service.
@@ -84,7 +90,7 @@ impl Host {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         Arc::new(Self {
-            admission: Admission::new(parts.slots, parts.queue_max),
+            admission: Admission::new(parts.limits, parts.fair_label, Memory::of_machine()),
             ledger: parts.ledger,
             launcher: parts.launcher,
             dirs: parts.dirs,
@@ -113,6 +119,11 @@ impl Host {
 
     pub(super) fn recorder<'a>(&'a self, log: &'a JobLog) -> Recorder<'a> {
         Recorder::new(self.ledger.as_ref(), log, &self.retention, &self.leaving)
+    }
+
+    /// What a job waits for, and holds once it is let go.
+    pub(super) fn want(&self, spec: &Spec) -> Want {
+        Want::of(spec, self.admission.fair_label())
     }
 
     /// True when the service could open a window.

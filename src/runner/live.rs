@@ -12,14 +12,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     Cancellation, PageReport, ProcessReading, Reported, Sample,
-    admission::{Line, QueuePlace},
+    admission::{QueuePlace, Queued, Standings},
     host::boot_now,
     peaks::Peaks,
     sampler::FRESH_MAX,
     samples::Place,
 };
 use crate::{
-    job::{BootTime, Job, Refusal, TaskId},
+    job::{BootTime, Job, Phase, Refusal, TaskId},
     ledger::{JobLog, Ledger, ReadError},
     process::{Identity, TreeRoot},
 };
@@ -62,14 +62,29 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Its latest reading. The queue is asked when somebody looks, so that a moving queue costs nothing.
+    /// Its latest reading, with where it stands in the queue at this moment.
     pub(super) fn sample(&self) -> Sample {
-        self.sample_at(self.place.get().and_then(QueuePlace::position))
+        self.sample_at(self.queued())
     }
 
     /// Its latest reading, for those who look at many: its place is looked up in a queue that was read once.
-    pub(super) fn sample_in<'line>(&self, line: impl FnOnce() -> &'line Line) -> Sample {
-        self.sample_at(self.place.get().and_then(|place| place.position_in(line())))
+    pub(super) fn sample_in<'at>(&self, standings: impl FnOnce() -> &'at Standings) -> Sample {
+        self.sample_at(self.place.get().and_then(|place| place.standing_in(standings())))
+    }
+
+    /// Where it stands in the queue; none when it does not wait there.
+    pub(super) fn queued(&self) -> Option<Queued> {
+        self.place.get().and_then(QueuePlace::standing)
+    }
+
+    /// Wakes watchers if it stands elsewhere in the queue than they were told last. True if it does.
+    pub(super) fn tell_place(&self) -> bool {
+        self.tell_queued(self.queued())
+    }
+
+    /// One that waits no more is told by its change.
+    fn tell_queued(&self, queued: Option<Queued>) -> bool {
+        queued.is_some_and(|queued| self.resample(|sample| sample.queued = Some(queued)))
     }
 
     pub(super) fn samples(&self) -> watch::Receiver<Sample> {
@@ -77,19 +92,19 @@ impl Live {
     }
 
     /// A reading of processes that are gone, or an old one, says nothing of now.
-    fn sample_at(&self, queue_position: Option<u32>) -> Sample {
+    fn sample_at(&self, queued: Option<Queued>) -> Sample {
         let sample = self.sample.borrow().clone();
         let speaks_of_now = |reading: &ProcessReading| boot_now().saturating_since(reading.at.boot) <= FRESH_MAX;
         let process = sample.process.filter(|reading| self.log.latest().is_process_alive() && speaks_of_now(reading));
         if !self.log.latest().is_process_alive() {
             // What was open went with the browser, which may not have had the time to say so.
-            return Sample { queue_position, process, dialog: None, popup_count: 0, ..sample };
+            return Sample { queued, process, dialog: None, popup_count: 0, ..sample };
         }
-        Sample { queue_position, process, ..sample }
+        Sample { queued, process, ..sample }
     }
 
-    /// Replaces the reading, and wakes watchers if it is another one.
-    pub(super) fn resample(&self, edit: impl FnOnce(&mut Sample)) {
+    /// Replaces the reading, and wakes watchers if it is another one; says whether it is.
+    pub(super) fn resample(&self, edit: impl FnOnce(&mut Sample)) -> bool {
         let changed = self.sample.send_if_modified(|sample| {
             let before = sample.clone();
             edit(sample);
@@ -101,6 +116,7 @@ impl Live {
                 self.sampled.store(*number, Ordering::Relaxed);
             });
         }
+        changed
     }
 
     /// What its processes are known by; none while there are none.
@@ -198,6 +214,20 @@ impl LiveJobs {
         found
     }
 
+    /// Tells those who watch jobs that wait where these stand by now; gives how many there was news of.
+    pub(super) fn tell_places<'at>(&self, standings: impl FnOnce() -> &'at Standings) -> usize {
+        let many_watch = self.bell.receiver_count() > 0;
+        let is_watched = |live: &Live| many_watch || live.sample.receiver_count() > 0;
+        let waits = |live: &Live| live.place.get().is_some() && live.log.latest().status.phase() == Phase::Waiting;
+        let watched: Vec<_> = self.all().into_iter().filter(|live| is_watched(live) && waits(live)).collect();
+        if watched.is_empty() {
+            return 0;
+        }
+        let standings = standings();
+        let standing = |live: &Live| live.place.get().and_then(|place| place.standing_in(standings));
+        watched.iter().filter(|live| live.tell_queued(standing(live))).count()
+    }
+
     /// Every job that is attended.
     pub(super) fn all(&self) -> Vec<Arc<Live>> {
         self.lock().values().map(Arc::clone).collect()
@@ -256,8 +286,45 @@ mod tests {
     use super::*;
     use crate::{
         job::{Fact, LostCause},
-        runner::tests::Kept,
+        runner::{
+            admission::{Admission, Ticket, Want},
+            tests::Kept,
+        },
     };
+
+    /// Jobs that wait, one behind the other, behind one that runs.
+    async fn waiting(count: usize) -> (Kept, Arc<Admission>, Vec<Ticket>) {
+        let kept = Kept::of(count).await;
+        let admission = Admission::of(|limits| limits.slots = std::num::NonZeroUsize::MIN);
+        let want = Want::of(&kept.live().log.latest().spec, "");
+        let tickets: Vec<_> = (0..=count).map(|_| admission.enter(want.clone()).unwrap()).collect();
+        for (attended, ticket) in kept.attended.iter().zip(&tickets[1..]) {
+            attended.live.queues_at(ticket.place());
+        }
+        (kept, admission, tickets)
+    }
+
+    #[tokio::test]
+    async fn only_jobs_that_somebody_watches_are_told_of_and_only_of_what_is_new() {
+        let (kept, admission, mut tickets) = waiting(3).await;
+        let unwatched = || -> &Standings { panic!("nobody watches, so the queue is not read") };
+        assert_eq!(kept.jobs.tell_places(unwatched), 0);
+        let told = || {
+            let standings = admission.standings();
+            kept.jobs.tell_places(|| &standings)
+        };
+        let last = &kept.attended[2].live;
+        let mut samples = last.samples();
+        assert_eq!(told(), 1);
+        assert_eq!(samples.borrow_and_update().queued.as_ref().map(|queued| queued.position), Some(3));
+        assert_eq!(told(), 0);
+        drop(tickets.remove(1));
+        let _all = kept.jobs.bell();
+        // The one that left the queue has no place, and the others have new ones.
+        assert_eq!(told(), 2);
+        assert!(samples.has_changed().unwrap());
+        assert_eq!(last.sample().queued.map(|queued| queued.position), Some(2));
+    }
 
     #[tokio::test]
     async fn a_job_that_was_just_made_is_reached_once_it_is_attended_and_a_settled_one_never() {

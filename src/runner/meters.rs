@@ -1,6 +1,10 @@
 //! What is counted of jobs: how they start, how they end, what is reported of them.
 
-use std::{fmt::Debug, sync::LazyLock, time::Instant};
+use std::{
+    fmt::Debug,
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use metrics::{Histogram, counter, histogram};
 
@@ -9,6 +13,9 @@ use crate::job::{Job, Reason, Refusal, Status};
 
 /// From the word to RUNNING. Looked up once: it lies on the path of every launch.
 static LAUNCH_SECONDS: LazyLock<Histogram> = LazyLock::new(|| histogram!("comet_task_runner_launch_seconds"));
+
+/// From the queue's entrance to its end; as often looked up as the other.
+static QUEUE_SECONDS: LazyLock<Histogram> = LazyLock::new(|| histogram!("comet_task_runner_queue_seconds"));
 
 /// One change of a job, as it was recorded.
 pub(super) fn changed(before: &Job, after: &Job) {
@@ -37,6 +44,16 @@ fn launch_outcome(before: Status, after: Status, reason: Reason) -> Option<&'sta
 /// A job is RUNNING that got its word then.
 pub(super) fn launched(word_at: Instant) {
     LAUNCH_SECONDS.record(word_at.elapsed());
+}
+
+/// A job was let go after so long in the queue.
+pub(super) fn queued(waited: Duration) {
+    QUEUE_SECONDS.record(waited);
+}
+
+/// A job was not taken, since the queue was full.
+pub(super) fn queue_refused() {
+    counter!("comet_task_runner_limit_refusals_total", "limit" => "queue").increment(1);
 }
 
 /// What came of a report over a call.

@@ -42,6 +42,7 @@ mod windows;
 use std::{sync::Arc, time::Duration};
 
 pub use about::{About, KnownBrowser, Problem};
+pub use admission::{Limits, Load, QueueReason, Queued};
 pub use files::{FileError, FileReader, Piece};
 pub use host::{Host, HostParts};
 pub use order::{Mode, Order, profile};
@@ -208,8 +209,8 @@ pub struct Cancellation {
 /// A reading that is not a change: the latest only.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
-    /// 1 for the next one; none when it does not queue.
-    pub queue_position: Option<u32>,
+    /// Where it stands in the queue; none when it does not queue.
+    pub queued: Option<Queued>,
     /// Percent, as the page last said.
     pub progress: Option<u8>,
     /// What it said with it.
@@ -262,6 +263,8 @@ impl Runner {
         }
         host.tasks.spawn(files::sweep(Arc::clone(host)));
         host.tasks.spawn(retention::keep(Arc::clone(host)));
+        host.tasks.spawn(admission::tell(Arc::clone(host)));
+        host.tasks.spawn(Arc::clone(&host.admission).watch_memory(host.leaving.clone()));
         host.tasks.spawn(Arc::clone(&host.sampler).run(Arc::clone(&host.live), host.leaving.clone()));
         Ok(runner)
     }

@@ -102,7 +102,7 @@ impl Runner {
         let found = found.map_err(io::Error::other)??;
         let key = found.key.clone();
         // Jobs that ask for it from here on wait until it is gone, and then make it anew.
-        let held = self.host.admission.hold_idle_profile(&Profile::Named(key.name.clone()));
+        let held = self.host.admission.hold_idle_profile(&key.name);
         let held = held.ok_or_else(|| ProfileError::Busy(key.name.clone()))?;
         let known = self.host.known(found);
         let place = self.host.profiles_dir().join(&key.browser);
@@ -130,7 +130,7 @@ impl Host {
                 continue;
             }
             match job.status.phase() {
-                Phase::Waiting if live.sample().queue_position.is_some() => waiting_count += 1,
+                Phase::Waiting if live.sample().queued.is_some() => waiting_count += 1,
                 Phase::Waiting | Phase::Running | Phase::Stopping | Phase::Over => task_id = Some(job.id),
             }
         }

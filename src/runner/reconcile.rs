@@ -54,9 +54,7 @@ impl Runner {
             Err(error) => warn!(%error, "leftovers of earlier jobs could not be looked for"),
         }
         // After the ones that run, so that they have their slots; oldest first, so that the queue is as it was.
-        for log in waiting {
-            self.host.enqueue(log);
-        }
+        self.host.enqueue(waiting);
         Ok(())
     }
 }
@@ -83,14 +81,14 @@ impl Host {
                 let mut attendant = Attendant::new(Arc::clone(self), self.live.attend(log));
                 if job.spec.tier == Tier::UserBrowser && !job.status.is_terminal() {
                     // What it left may say that it goes on without a process.
-                    attendant.hold(self.admission.occupy(&job.spec.profile));
+                    self.occupy(&mut attendant, job);
                 }
                 self.tasks.spawn(attendant.read_left());
                 None
             }
             Found::HandedOff => {
                 let mut attendant = Attendant::new(Arc::clone(self), self.live.attend(log));
-                attendant.hold(self.admission.occupy(&job.spec.profile));
+                self.occupy(&mut attendant, job);
                 attendant.launched = true;
                 self.tasks.spawn(attendant.run());
                 None
@@ -148,9 +146,9 @@ impl Host {
     fn adopt(self: &Arc<Self>, job: &Job, log: Arc<JobLog>, shim: Shim) {
         let mut attendant = Attendant::new(Arc::clone(self), self.live.attend(log));
         if job.status.is_terminal() {
-            attendant.hold_profile(self.admission.occupy_profile(&job.spec.profile));
+            attendant.hold_found(None, self.admission.occupy_browser(&self.want(&job.spec)));
         } else {
-            attendant.hold(self.admission.occupy(&job.spec.profile));
+            self.occupy(&mut attendant, job);
         }
         attendant.opening = Opening::TakenUp { attach: shim.hello().attaches };
         attendant.take_up(shim);
@@ -163,14 +161,22 @@ impl Host {
         });
     }
 
-    /// Puts a job back into the queue. The bound does not hold for those who were in it before.
-    fn enqueue(self: &Arc<Self>, log: Arc<JobLog>) {
-        let mut ticket = self.admission.enter_again(&log.latest().spec.profile);
-        let turn = match ticket.try_granted() {
-            Some(grant) => Turn::Now { grant, shim: attend::prepare(self, log.id()) },
-            None => Turn::Later(ticket),
-        };
-        attend::begin(self, log, turn);
+    /// Counts a job that goes on, whatever the limits.
+    fn occupy(&self, attendant: &mut Attendant, job: &Job) {
+        let (slot, browser) = self.admission.occupy(&self.want(&job.spec));
+        attendant.hold_found(Some(slot), browser);
+    }
+
+    /// Puts jobs back into the queue. The bound does not hold for those who were in it before.
+    fn enqueue(self: &Arc<Self>, logs: Vec<Arc<JobLog>>) {
+        let tickets = self.admission.enter_again(logs.iter().map(|log| self.want(&log.latest().spec)));
+        for (log, mut ticket) in logs.into_iter().zip(tickets) {
+            let turn = match ticket.try_granted() {
+                Some(grant) => Turn::Now { grant, shim: attend::prepare(self, log.id()) },
+                None => Turn::Later(ticket),
+            };
+            attend::begin(self, log, turn);
+        }
     }
 
     async fn wipe(&self, job: &Job) {

@@ -28,6 +28,8 @@ impl Samples {
     /// The latest reading.
     #[must_use]
     pub fn latest(&mut self) -> Sample {
+        // First, so that all who watch hear of it, and this one not twice.
+        self.live.tell_place();
         self.latest.mark_unchanged();
         self.live.sample()
     }
@@ -70,12 +72,14 @@ impl AllSamples {
     /// Gives what is newer than what was given before, of the jobs that are wanted and the oldest first, until one is
     /// not taken: that one and those behind it are left for the next time.
     pub fn give(&mut self, wanted: impl Fn(&Job) -> bool, mut take: impl FnMut(TaskId, Sample) -> bool) {
-        // First, since a reading that comes meanwhile may be missed below and is newer then.
+        let standings = LazyCell::new(|| self.admission.standings());
+        // First, so that all who watch hear of it, and this one not twice.
+        self.jobs.tell_places(|| &*standings);
+        // Then this, since a reading that comes meanwhile may be missed below and is newer then.
         let end = first_of(*self.bell.borrow_and_update() + 1);
-        let line = LazyCell::new(|| self.admission.line());
         for (place, live) in self.jobs.sampled_from(self.next) {
             let job = live.log.latest();
-            if wanted(&job) && !take(job.id, live.sample_in(|| &*line)) {
+            if wanted(&job) && !take(job.id, live.sample_in(|| &*standings)) {
                 (self.next, self.left) = (place.min(end), true);
                 return;
             }
@@ -121,8 +125,8 @@ mod tests {
     async fn what_does_not_fit_into_one_message_is_given_with_the_next_ones() {
         let kept = Kept::of(5).await;
         let sampler = Arc::new(Sampler::default());
-        let mut samples =
-            AllSamples::new(Arc::clone(&kept.jobs), Admission::new(std::num::NonZeroUsize::MIN, 1), sampler.watching());
+        let admission = Admission::of(|_| {});
+        let mut samples = AllSamples::new(Arc::clone(&kept.jobs), admission, sampler.watching());
         let ids: Vec<_> = kept.attended.iter().map(|attended| attended.live.log.id()).collect();
         let mut progress = 0;
         let mut resample = |at: usize| {

@@ -27,7 +27,7 @@ use crate::{
     config::Settings,
     ledger::{EmbeddedLedger, Ledger, OpenError, ReadError},
     process::{LaunchError, Launcher, PlaceError, RunDirs},
-    runner::{HostParts, Problem, Runner, StateKey},
+    runner::{HostParts, Limits, Problem, Runner, StateKey},
     telemetry,
     web::{
         self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Secret, SecretError, Sessions, SiteParts, Tls,
@@ -142,8 +142,8 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
         browsers: found.browsers,
         browser_problems: found.problems.iter().map(Problem::from).collect(),
         key: key.clone(),
-        slots: settings.slots,
-        queue_max: settings.queue_max,
+        limits: limits(&settings),
+        fair_label: settings.fair_label.clone(),
         no_sandbox: settings.no_sandbox,
         away_max: settings.away_max,
         downloads_bytes_max: settings.downloads_max_mb.get().saturating_mul(MIB),
@@ -183,6 +183,18 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
         webhook,
         state,
     })
+}
+
+/// What bounds the host.
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        slots: settings.slots,
+        launches_max: settings.launches_max,
+        memory_floor_bytes: u64::try_from(settings.memory_floor_mb).unwrap_or(u64::MAX).saturating_mul(MIB),
+        windows_max: settings.windows_max,
+        windows_evict: settings.windows_evict,
+        queue_max: settings.queue_max,
+    }
 }
 
 /// The browsers of this machine; what was found, and what cannot be used, is told in the log.

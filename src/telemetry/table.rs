@@ -58,6 +58,10 @@ const BATCH: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 /// From a fork and an exec, to the default launch timeout.
 const LAUNCH_SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
+/// From not at all, over the launch of another browser, to as long as a task may well run.
+const QUEUE_SECONDS: &[f64] =
+    &[0.001, 0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0];
+
 /// Every metric, in the order in which they are shown.
 pub const METRICS: &[Described] = &[
     Described {
@@ -88,7 +92,7 @@ pub const METRICS: &[Described] = &[
         name: "comet_task_runner_queue_length",
         kind: Kind::Gauge,
         labels: Labels::None,
-        help: "Jobs that wait for a slot.",
+        help: "Jobs that wait to be let go.",
     },
     Described {
         name: "comet_task_runner_slots_taken",
@@ -101,6 +105,36 @@ pub const METRICS: &[Described] = &[
         kind: Kind::Gauge,
         labels: Labels::None,
         help: "Slots that there are.",
+    },
+    Described {
+        name: "comet_task_runner_launches_in_flight",
+        kind: Kind::Gauge,
+        labels: Labels::None,
+        help: "Browsers that are coming up.",
+    },
+    Described {
+        name: "comet_task_runner_windows_open",
+        kind: Kind::Gauge,
+        labels: Labels::None,
+        help: "Windows that are open, those of finished jobs included.",
+    },
+    Described {
+        name: "comet_task_runner_windows_kept",
+        kind: Kind::Gauge,
+        labels: Labels::None,
+        help: "Windows of finished jobs that are open.",
+    },
+    Described {
+        name: "comet_task_runner_queue_seconds",
+        kind: Kind::Histogram(QUEUE_SECONDS),
+        labels: Labels::None,
+        help: "From the entrance of the queue until a job is let go; 0 for one that need not wait.",
+    },
+    Described {
+        name: "comet_task_runner_limit_refusals_total",
+        kind: Kind::Counter,
+        labels: Labels::Each("limit", &["queue", "watchers"]),
+        help: "Calls that were refused, by the limit that they met.",
     },
     Described {
         name: "comet_task_runner_launches_total",

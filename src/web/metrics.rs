@@ -33,9 +33,12 @@ fn readings(runner: &Runner) -> Vec<Reading> {
     let mut readings = vec![
         Reading { name: "comet_task_runner_build_info", label: Some(version), value: 1.0 },
         Reading::of("comet_task_runner_ready", float(usize::from(about.ready))),
-        Reading::of("comet_task_runner_queue_length", float(about.queue_len)),
-        Reading::of("comet_task_runner_slots_taken", float(about.slots_taken)),
-        Reading::of("comet_task_runner_slots", float(about.slots)),
+        Reading::of("comet_task_runner_queue_length", float(about.load.waiting)),
+        Reading::of("comet_task_runner_slots_taken", float(about.load.running)),
+        Reading::of("comet_task_runner_slots", float(about.limits.slots.get())),
+        Reading::of("comet_task_runner_launches_in_flight", float(about.load.launching)),
+        Reading::of("comet_task_runner_windows_open", float(about.load.windows)),
+        Reading::of("comet_task_runner_windows_kept", float(about.load.windows_kept)),
     ];
     readings.extend(runner.jobs_by_status().into_iter().map(|(status, count)| Reading {
         name: "comet_task_runner_jobs",

@@ -43,7 +43,12 @@ async fn a_runner_tells_what_it_is_and_what_bounds_it() {
     assert_eq!(told.browsers.first(), Some(&stub), "the one that was named by hand comes first");
     let limits = told.limits.unwrap();
     assert_eq!((limits.slots, limits.queue_max, limits.watchers_max), (3, 7, 11));
-    assert_eq!(told.load, Some(v1::get_runner_response::Load::default()));
+    let of_machine = u32::try_from(std::thread::available_parallelism().unwrap().get()).unwrap();
+    assert_eq!((limits.launches_max, limits.memory_floor_mb), (of_machine, 512));
+    assert_eq!((limits.windows_max, limits.windows_evict), (32, false));
+    let memory_available_mb = told.load.unwrap().memory_available_mb;
+    assert!(memory_available_mb.is_some());
+    assert_eq!(told.load, Some(v1::get_runner_response::Load { memory_available_mb, ..Default::default() }));
     assert!(told.ready && !told.draining && !told.has_display, "{:?}", told.problems);
     let age = std::time::SystemTime::now().duration_since(told.started_at.unwrap().try_into().unwrap()).unwrap();
     assert!(age < SOON, "started {age:?} ago");

@@ -23,3 +23,15 @@ pub(crate) fn stub_browser() -> &'static Path {
         finished
     })
 }
+
+/// The same program under the name by which it never says a word, as a browser that hangs while it comes up.
+pub(crate) fn silent_browser() -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (unfinished, finished) = (directory.join(format!("silent.{}", std::process::id())), directory.join("silent"));
+    // A link to this run's program; not a copy, which would be busy while another test forks.
+    std::fs::hard_link(stub_browser(), &unfinished).unwrap();
+    std::fs::rename(&unfinished, &finished).unwrap();
+    // Renaming one link of a file to another of its links leaves both.
+    let _ = std::fs::remove_file(&unfinished);
+    finished
+}

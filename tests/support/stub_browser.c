@@ -5,6 +5,7 @@
 //   /life?file=F&ms=N&code=C  /double-fork?file=F  /dump?file=F  /late-write?file=F  /burn  /share?mb=M&n=N
 //   /spend?ms=N&mb=M  /storm?file=F&n=N
 //   with descriptors 3 and 4 open: /pipe-echo  /pipe-flood?n=N&size=S  /pipe-last-word?text=T  /pipe-ignore
+// Under the name `silent`, whatever its arguments, it comes up and never says a word.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -221,6 +222,9 @@ static void flood_pipe(long count, long size) {
 }
 
 int main(int argc, char **argv) {
+  const char *name = strrchr(argv[0], '/');
+  if (name != NULL && strcmp(name, "/silent") == 0)
+    for (;;) pause();
   const char *url = argc > 1 ? argv[argc - 1] : "";
   const char *path = strstr(url, "://");
   path = path ? strchr(path + 3, '/') : NULL;

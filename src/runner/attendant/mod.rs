@@ -4,6 +4,7 @@ mod answer;
 mod downloads;
 mod hear;
 mod proof;
+mod room;
 mod stop;
 
 use std::{
@@ -13,13 +14,15 @@ use std::{
 
 use super::{
     Host,
-    admission::{Grant, ProfileHold, Slot},
+    admission::{BrowserHold, Grant, Launch, Slot},
     adopt::Opening,
     files,
     host::boot_now,
     live::{Attended, Reply},
     recorder::Recorded,
 };
+use tokio::sync::oneshot;
+
 use crate::{
     browser::Session,
     job::{BootTime, Deadline, EventId, Fact, Job, StopStep, TaskId, Timeout},
@@ -44,7 +47,10 @@ pub(super) struct Attendant {
     pub(super) place: Place,
     pub(super) opening: Opening,
     slot: Option<Slot>,
-    profile: Option<ProfileHold>,
+    launch: Option<Launch>,
+    browser: Option<BrowserHold>,
+    /// Comes when the window, which was kept open, has to make room.
+    evicted: Option<oneshot::Receiver<()>>,
     shim: Option<Shim>,
     pub(super) session: Option<Session>,
     /// Who waits for the page to be in front: the latest alone, since one window is put there at a time.
@@ -75,7 +81,9 @@ impl Attendant {
             word_at: None,
             opening: Opening::Fresh,
             slot: None,
-            profile: None,
+            launch: None,
+            browser: None,
+            evicted: None,
             shim: None,
             session: None,
             fronting: None,
@@ -100,11 +108,14 @@ impl Attendant {
 
     pub(super) fn hold(&mut self, grant: Grant) {
         self.slot = Some(grant.slot);
-        self.profile = Some(grant.profile);
+        self.launch = Some(grant.launch);
+        self.browser = Some(grant.browser);
     }
 
-    pub(super) fn hold_profile(&mut self, profile: ProfileHold) {
-        self.profile = Some(profile);
+    /// Of a browser that was found alive; without a slot when its task is over.
+    pub(super) fn hold_found(&mut self, slot: Option<Slot>, browser: BrowserHold) {
+        self.slot = slot;
+        self.browser = Some(browser);
     }
 
     pub(super) fn take_up(&mut self, shim: Shim) {
@@ -144,6 +155,7 @@ impl Attendant {
                 timeout = Self::passing(deadline) => {
                     Box::pin(self.record(Fact::DeadlinePassed { timeout, launched: true })).await;
                 }
+                () = Self::eviction(&mut self.evicted) => Box::pin(self.make_room()).await,
                 () = self.host.leaving.cancelled() => return,
             }
             if self.host.leaving.is_cancelled() {
@@ -167,9 +179,9 @@ impl Attendant {
     async fn part(self: Box<Self>) {
         let heard_in_time =
             self.shim.is_some() && self.end_told_at.is_some_and(|at| at.elapsed() < process::ACKNOWLEDGE_MAX / 2);
-        let Self { host, attended, place, profile, shim, slot, .. } = *self;
+        let Self { host, attended, place, browser, shim, slot, launch, .. } = *self;
         let task_id = attended.live.log.id();
-        drop(slot);
+        drop((slot, launch));
         // Not to be asked any more: what comes now is recorded without an attendant.
         let presence = attended.withdraw();
         if let Some(mut shim) = shim {
@@ -191,7 +203,7 @@ impl Attendant {
             }
         }
         files::tidy(&host, task_id).await;
-        drop((profile, presence));
+        drop((browser, presence));
     }
 
     pub(super) fn heard(&mut self) {

@@ -20,6 +20,7 @@ impl Attendant {
         let job = self.job();
         let page_closed = job.page_end == Some(PageEnd::Closed) && !job.is_downloading();
         let downloaded = job.download.as_ref().and_then(|download| download.end) == Some(DownloadEnd::Complete);
+        self.come_up(&job);
         match job.status.phase() {
             Phase::Waiting => {}
             // A browser without its page may never leave by itself.
@@ -35,6 +36,8 @@ impl Attendant {
                 }
                 if job.exit.is_none() && (page_closed || job.spec.after_finish == AfterFinish::Close) {
                     self.stop().await;
+                } else if job.exit.is_none() {
+                    self.keep_window(&job);
                 }
             }
         }
@@ -50,6 +53,9 @@ impl Attendant {
             return;
         }
         self.stop_sent = Some(self.grace);
+        if let Some(browser) = &self.browser {
+            browser.close_window();
+        }
         let job = self.job();
         let managed = job.spec.tier == Tier::Managed;
         let asking = self.session.as_mut().filter(|_| managed).map(Session::close_browser);

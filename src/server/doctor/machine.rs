@@ -74,12 +74,37 @@ pub(super) fn sandbox(settings: &Settings) -> Finding {
 }
 
 /// What browsers and callers share.
-pub(super) fn machine() -> Vec<Finding> {
-    vec![shared_memory(), display(), control_groups(), descriptors(getrlimit(Resource::Nofile).current)]
+pub(super) fn machine(settings: &Settings) -> Vec<Finding> {
+    let available = process::SpareMemory::find().read();
+    vec![
+        memory(available, settings.memory_floor_mb),
+        shared_memory(),
+        display(),
+        control_groups(),
+        descriptors(getrlimit(Resource::Nofile).current),
+    ]
+}
+
+/// So many bytes to a MiB.
+const MIB: u64 = 1024 * 1024;
+
+fn memory(available: Option<u64>, floor_mb: usize) -> Finding {
+    let about = "memory";
+    match available.map(|bytes| usize::try_from(bytes / MIB).unwrap_or(usize::MAX)) {
+        Some(available_mb) if available_mb < floor_mb => Finding::warning(
+            about,
+            format!("{available_mb} MiB are available, and no task is started below {floor_mb} MiB"),
+            "end what takes it, or lower memory_floor_mb",
+        ),
+        Some(available_mb) if floor_mb == 0 => Finding::ok(about, format!("{available_mb} MiB are available")),
+        Some(available_mb) => {
+            Finding::ok(about, format!("{available_mb} MiB are available; no task is started below {floor_mb} MiB"))
+        }
+        None => Finding::ok(about, "how much is available cannot be told, and bounds nothing"),
+    }
 }
 
 fn shared_memory() -> Finding {
-    const MIB: u64 = 1024 * 1024;
     match process::dev_shm_bytes() {
         Some(bytes) if bytes >= DEV_SHM_BYTES_MIN => Finding::ok("/dev/shm", format!("{} MiB", bytes / MIB)),
         Some(bytes) => Finding::warning(
@@ -124,6 +149,16 @@ fn descriptors(limit: Option<u64>) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::{super::Level, *};
+
+    #[test]
+    fn too_little_memory_is_a_warning_with_both_numbers() {
+        assert_eq!(memory(Some(512 * MIB), 512).level, Level::Ok);
+        assert_eq!(memory(Some(0), 0).level, Level::Ok);
+        assert_eq!(memory(None, 512).level, Level::Ok);
+        let little = memory(Some(511 * MIB), 512);
+        assert_eq!(little.level, Level::Warning);
+        assert!(little.what.contains("511") && little.remedy.contains("memory_floor_mb"), "{little:?}");
+    }
 
     #[test]
     fn few_descriptors_are_a_warning_with_the_number_to_give() {

@@ -71,7 +71,7 @@ pub fn examine(settings: &Settings, config_file: Option<&Path>) -> Vec<Finding> 
     findings.extend(config_file.map(state::config_file));
     findings.extend(machine::browsers(settings));
     findings.push(machine::sandbox(settings));
-    findings.extend(machine::machine());
+    findings.extend(machine::machine(settings));
     findings.extend(state::state_dir(&settings.state_dir));
     findings.push(state::run_dir());
     findings.extend(edge::edge(settings));
