@@ -218,9 +218,9 @@ fn the_window_kept_open_the_longest_is_closed_for_a_new_one_and_no_more_than_are
 }
 
 #[test]
-fn no_window_is_closed_for_one_that_could_not_go_anyway_or_is_not_taken() {
+fn no_window_is_closed_for_one_that_could_not_go_anyway() {
     let admission = Admission::of(|limits| {
-        (limits.windows_max, limits.windows_evict, limits.queue_max, limits.slots) = (count(1), true, 1, count(1));
+        (limits.windows_max, limits.windows_evict, limits.slots) = (count(1), true, count(1));
     });
     let Grant { slot, launch, browser } = admission.enter(window()).unwrap().try_granted().unwrap();
     drop((slot, launch));
@@ -228,12 +228,22 @@ fn no_window_is_closed_for_one_that_could_not_go_anyway_or_is_not_taken() {
     let running = admission.enter(plain()).unwrap().try_granted().unwrap();
     let waiting = admission.enter(window()).unwrap();
     assert!(evicted.try_recv().is_err(), "there is no slot for it");
-    assert!(admission.enter(window()).is_err());
     drop(waiting);
     drop(running);
     assert!(evicted.try_recv().is_err(), "nobody wants one any more");
     let _wanting = admission.enter(window()).unwrap();
     assert!(evicted.try_recv().is_ok());
+}
+
+#[test]
+fn no_window_is_closed_for_one_that_is_refused() {
+    let admission = Admission::of(|limits| {
+        (limits.windows_max, limits.windows_evict, limits.queue_max) = (count(1), true, 0);
+    });
+    let browser = admission.enter(window()).unwrap().try_granted().unwrap().browser;
+    let mut evicted = browser.keep_window(WallTime::from_micros(1)).unwrap();
+    assert!(admission.enter(window()).is_err());
+    assert!(evicted.try_recv().is_err());
 }
 
 #[test]
