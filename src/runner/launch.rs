@@ -45,9 +45,8 @@ pub(super) fn go(host: &Host, job: &Job) -> Result<Go, LaunchError> {
         Profile::Named(name) => profile::Profile::Named(profile::ProfileName::parse(name)?),
     };
     let profile = profile.place(host.dirs.place(&task_id).run_dir(), &host.state_dir, &browser.name);
-    if profile.lock.is_some() {
-        private_dir(&profile.dir).map_err(|error| LaunchError::ProfileDir(profile.dir.clone(), error))?;
-    }
+    // Firefox makes none: it stops at a question to the person.
+    private_dir(&profile.dir).map_err(|error| LaunchError::ProfileDir(profile.dir.clone(), error))?;
     // A browser without a pipe is told by its arguments, which other users of the machine can read: whoever does may
     // report on this one task.
     let url = format!("{}{}", job.spec.url.as_str(), fragment(host, job));
