@@ -69,6 +69,13 @@ fn assert_seen(screen: &Screen, window: &v1::Window, colour: [u8; 3]) {
     eventually(&format!("{colour:?} at {x},{y}"), || screen.pixel(x, y) == colour);
 }
 
+/// Clicks into a page, as a person does.
+fn click(display: &Display, window: &v1::Window) {
+    let bounds = window.bounds.unwrap();
+    let (x, y) = (bounds.x + INTO_THE_PAGE.0, bounds.y + INTO_THE_PAGE.1);
+    display.run("xdotool", &["mousemove", &x.to_string(), &y.to_string(), "click", "1"]);
+}
+
 fn overlap(one: &v1::Window, other: &v1::Window) -> bool {
     let (one, other) = (one.bounds.unwrap(), other.bounds.unwrap());
     let apart = |a: i32, a_long: u32, b: i32, b_long: u32| {
@@ -160,9 +167,7 @@ async fn a_task_with_a_popup_has_two_windows_and_either_can_be_seen() {
     let task = open(&mut real, &display, &url).await;
     let only = focus(&mut real.client, &task, 0).await;
     assert_seen(&screen, &only, COLOURS[0]);
-    let bounds = only.bounds.unwrap();
-    let (x, y) = (bounds.x + INTO_THE_PAGE.0, bounds.y + INTO_THE_PAGE.1);
-    display.run("xdotool", &["mousemove", &x.to_string(), &y.to_string(), "click", "1"]);
+    click(&display, &only);
     let desktop = X11::new(display.name.clone());
     let browser = known(&mut real.client, &only).await.pid;
     eventually("the popup is shown", || desktop.windows(&mut |pid| pid == browser).unwrap().len() == 2);
@@ -207,6 +212,39 @@ async fn without_a_window_manager_a_window_comes_to_the_front_all_the_same() {
     drop(display);
     let refusal = refused(real.client.list_windows(v1::ListWindowsRequest::default()).await);
     assert_eq!((refusal.code, refusal.reason.as_str()), (Code::Unavailable, "DISPLAY_UNAVAILABLE"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_behind_another_tab_of_its_window_is_what_is_seen_after_a_focus() {
+    let Some(seats) = Seats::take(1, &PROGRAMS) else { return };
+    let display = Display::start();
+    let screen = Screen::of(&display);
+    let mut real = start(&display, seats).await;
+    real.pages.html("/tab", &page(COLOURS[1], ""));
+    let url = real.pages.html("/page", &page(COLOURS[0], "<script>onclick = () => open('/tab')</script>"));
+    let task = open(&mut real, &display, &url).await;
+    let window = focus(&mut real.client, &task, 0).await;
+    assert_seen(&screen, &window, COLOURS[0]);
+    click(&display, &window);
+    assert_seen(&screen, &window, COLOURS[1]);
+    assert_eq!(focus(&mut real.client, &task, 0).await.window_id, window.window_id, "it is a tab, and no window");
+    assert_seen(&screen, &window, COLOURS[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_window_of_a_browser_that_cannot_be_asked_is_found_and_seen_too() {
+    let Some(seats) = Seats::take_all(&[PROGRAMS[0], PROGRAMS[1], PROGRAMS[2], "firefox-esr"]) else { return };
+    let display = Display::start();
+    let screen = Screen::of(&display);
+    let mut real = start(&display, seats).await;
+    let covering = Painted::show(&display, "covering", 0x00ff_ffff, (100, 100));
+    let url = real.pages.html("/page", &page(COLOURS[2], ""));
+    let task = real.begin(v1::ExecuteRequest { browser: "firefox".to_owned(), ..headed(&url) }).await.task_id;
+    display.window("firefox");
+    covering.raise();
+    let window = focus(&mut real.client, &task, 0).await;
+    assert_eq!(window.role(), Role::Page);
+    assert_seen(&screen, &window, COLOURS[2]);
 }
 
 #[tokio::test]
