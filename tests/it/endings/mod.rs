@@ -32,7 +32,7 @@ const ROWS: [Row; 35] = [
     ("reports FAILED",                          ["FAILED CALLBACK",             "FAILED CALLBACK",             "FAILED CALLBACK"]),
     ("closes itself",                           ["DONE PAGE_CLOSED",            UNSEEN,                        UNSEEN]),
     ("closes itself, REQUIRE_REPORT",           ["FAILED NO_REPORT",            UNSEEN,                        UNSEEN]),
-    ("its renderer is killed",                  ["FAILED PAGE_CRASHED",         UNSEEN,                        UNSEEN]),
+    ("its renderer is killed",                  ["FAILED PAGE_CRASHED",         "unseen: RUNNING LAUNCHED",    UNSEEN]),
     ("cannot be fetched",                       ["FAILED NAVIGATION_FAILED",    UNSEEN,                        UNSEEN]),
     ("HTTP 404, asked to count",                ["FAILED HTTP_ERROR",           "refused: fail_on_http_error", "refused: fail_on_http_error"]),
     // Rows of downloads, popups, dialogs and warm contexts belong here.
