@@ -30,8 +30,8 @@ const ROWS: [Row; 35] = [
     // What the page does.
     ("reports DONE",                            ["DONE CALLBACK",               "DONE CALLBACK",               "DONE CALLBACK"]),
     ("reports FAILED",                          ["FAILED CALLBACK",             "FAILED CALLBACK",             "FAILED CALLBACK"]),
-    ("closes itself",                           ["DONE PAGE_CLOSED",            UNSEEN,                        UNSEEN]),
-    ("closes itself, REQUIRE_REPORT",           ["FAILED NO_REPORT",            UNSEEN,                        UNSEEN]),
+    ("closes itself",                           ["DONE PAGE_CLOSED",            "DONE PROCESS_EXITED",         UNSEEN]),
+    ("closes itself, REQUIRE_REPORT",           ["FAILED NO_REPORT",            "FAILED NO_REPORT",            UNSEEN]),
     ("its renderer is killed",                  ["FAILED PAGE_CRASHED",         "unseen: RUNNING LAUNCHED",    UNSEEN]),
     ("cannot be fetched",                       ["FAILED NAVIGATION_FAILED",    UNSEEN,                        UNSEEN]),
     ("HTTP 404, asked to count",                ["FAILED HTTP_ERROR",           "refused: fail_on_http_error", "refused: fail_on_http_error"]),
