@@ -30,16 +30,16 @@ const ROWS: [Row; 35] = [
     // What the page does.
     ("reports DONE",                            ["DONE CALLBACK",               "DONE CALLBACK",               "DONE CALLBACK"]),
     ("reports FAILED",                          ["FAILED CALLBACK",             "FAILED CALLBACK",             "FAILED CALLBACK"]),
-    ("closes itself",                           ["DONE PAGE_CLOSED",            UNSEEN,                        UNSEEN]),
-    ("closes itself, REQUIRE_REPORT",           ["FAILED NO_REPORT",            UNSEEN,                        UNSEEN]),
-    ("its renderer is killed",                  ["FAILED PAGE_CRASHED",         UNSEEN,                        UNSEEN]),
+    ("closes itself",                           ["DONE PAGE_CLOSED",            "DONE PROCESS_EXITED",         UNSEEN]),
+    ("closes itself, REQUIRE_REPORT",           ["FAILED NO_REPORT",            "FAILED NO_REPORT",            UNSEEN]),
+    ("its renderer is killed",                  ["FAILED PAGE_CRASHED",         "unseen: RUNNING LAUNCHED",    UNSEEN]),
     ("cannot be fetched",                       ["FAILED NAVIGATION_FAILED",    UNSEEN,                        UNSEEN]),
     ("HTTP 404, asked to count",                ["FAILED HTTP_ERROR",           "refused: fail_on_http_error", "refused: fail_on_http_error"]),
     // Rows of downloads, popups, dialogs and warm contexts belong here.
     // What a person does.
     ("person closes the window",                ["DONE PAGE_CLOSED",            "DONE PROCESS_EXITED",         "FAILED BROWSER_TERMINATED"]),
     ("cancel",                                  ["CANCELLED CANCEL_REQUESTED",  "CANCELLED CANCEL_REQUESTED",  "CANCELLED CANCEL_REQUESTED"]),
-    ("cancel after a hand-off",                 ["-",                           "-",                           "CANCELLED CANCEL_REQUESTED"]),
+    ("cancel after a hand-off",                 [NOT_THERE,                     NOT_THERE,                     "CANCELLED CANCEL_REQUESTED"]),
     ("forced cancel",                           ["CANCELLED CANCEL_REQUESTED",  "CANCELLED CANCEL_REQUESTED",  "CANCELLED CANCEL_REQUESTED"]),
     ("cancel in the queue",                     ["CANCELLED CANCEL_REQUESTED",  "CANCELLED CANCEL_REQUESTED",  "CANCELLED CANCEL_REQUESTED"]),
     // What the process does.
@@ -57,21 +57,21 @@ const ROWS: [Row; 35] = [
     // What time does.
     ("queue timeout",                           ["TIMED_OUT QUEUE_TIMEOUT",     "TIMED_OUT QUEUE_TIMEOUT",     "TIMED_OUT QUEUE_TIMEOUT"]),
     ("launch timeout",                          ["TIMED_OUT LAUNCH_TIMEOUT",    "TIMED_OUT LAUNCH_TIMEOUT",    "TIMED_OUT LAUNCH_TIMEOUT"]),
-    ("launch timeout, the browser is silent",   ["TIMED_OUT LAUNCH_TIMEOUT",    "-",                           "-"]),
+    ("launch timeout, the browser is silent",   ["TIMED_OUT LAUNCH_TIMEOUT",    NOT_THERE,                     NOT_THERE]),
     ("navigation timeout",                      ["TIMED_OUT NAVIGATION_TIMEOUT", "refused: timeouts.navigation", "refused: timeouts.navigation"]),
     ("run timeout",                             ["TIMED_OUT RUN_TIMEOUT",       "TIMED_OUT RUN_TIMEOUT",       "TIMED_OUT RUN_TIMEOUT"]),
     ("idle timeout",                            ["TIMED_OUT IDLE_TIMEOUT",      "TIMED_OUT IDLE_TIMEOUT",      "TIMED_OUT IDLE_TIMEOUT"]),
     // What happens to the service.
     ("shim killed",                             ["LOST SHIM_DIED",              "LOST SHIM_DIED",              "LOST SHIM_DIED"]),
     ("service killed, and started again",       ["RUNNING LAUNCHED",            "RUNNING LAUNCHED",            "RUNNING LAUNCHED"]),
-    ("the same after a hand-off",               ["-",                           "-",                           "RUNNING HANDED_OFF"]),
+    ("the same after a hand-off",               [NOT_THERE,                     NOT_THERE,                     "RUNNING HANDED_OFF"]),
     ("the same, browser killed meanwhile",      ["FAILED PROCESS_FAILED",       "FAILED PROCESS_FAILED",       "FAILED PROCESS_FAILED"]),
     ("the same, shim killed meanwhile",         ["LOST SERVICE_RESTARTED",      "LOST SERVICE_RESTARTED",      "LOST SERVICE_RESTARTED"]),
     ("no service for longer than away_max",     ["TIMED_OUT SERVICE_AWAY",      "TIMED_OUT SERVICE_AWAY",      "RUNNING LAUNCHED"]),
 ];
 
 /// Ways that there are in one tier only.
-const NOT_THERE: &str = "-";
+const NOT_THERE: &str = "no such way";
 
 /// What came of each way, as it is tried.
 #[derive(Default)]

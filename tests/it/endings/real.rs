@@ -16,7 +16,7 @@ use crate::{
     processes,
     real::{headless, load_state, millis, seconds, when},
     service::{Client, Options, eventually},
-    wire::{cancel, kill_at_once},
+    wire::{cancel, kill_at_once, status},
 };
 
 /// A page that says that it runs, and then does nothing.
@@ -144,23 +144,27 @@ pub(super) async fn exits_only(seen: &Seen) {
     let pages = Pages::start();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let exit_only = |url: &str| ExecuteRequest { tier: Tier::ExitOnly.into(), ..headless(url) };
-    let a_while = Some(Timeouts { run: seconds(4), ..Timeouts::default() });
-    let killed = idle(&pages, "/killed");
-    let mut tasks = Vec::new();
-    for (how, url, policy) in [
-        ("closes itself", closing(&pages), CompletionPolicy::Any),
-        ("closes itself, REQUIRE_REPORT", closing(&pages), CompletionPolicy::RequireReport),
-        ("cannot be fetched", format!("http://{free}/"), CompletionPolicy::Any),
-        ("its renderer is killed", killed, CompletionPolicy::Any),
-    ] {
-        let request = ExecuteRequest { timeouts: a_while, completion_policy: policy.into(), ..exit_only(&url) };
-        tasks.push((how, client.execute(request).await.unwrap().into_inner()));
+    for (how, policy) in
+        [("closes itself", CompletionPolicy::Any), ("closes itself, REQUIRE_REPORT", CompletionPolicy::RequireReport)]
+    {
+        // Without a pipe it leaves with its last page.
+        let request = ExecuteRequest { completion_policy: policy.into(), ..exit_only(&closing(&pages)) };
+        let task = client.execute(request).await.unwrap().into_inner();
+        seen.job(how, Tier::ExitOnly, &end(&mut client, &task.task_id).await);
     }
+    let timeouts = Some(Timeouts { run: seconds(4), ..Timeouts::default() });
+    let request = ExecuteRequest { timeouts, ..exit_only(&format!("http://{free}/")) };
+    let task = client.execute(request).await.unwrap().into_inner();
+    seen.unseen("cannot be fetched", Tier::ExitOnly, &end(&mut client, &task.task_id).await);
+    let task = client.execute(exit_only(&idle(&pages, "/killed"))).await.unwrap().into_inner();
     tokio::task::block_in_place(|| pages.wait_for("/killed/seen"));
-    kill_renderers(tasks[3].1.process_id);
-    for (how, task) in tasks {
-        seen.unseen(how, Tier::ExitOnly, &end(&mut client, &task.task_id).await);
-    }
+    kill_renderers(task.process_id);
+    // The browser has lost its page by the time that somebody looks, and does not say so.
+    let job = status(&mut client, &task.task_id).await.job.unwrap();
+    assert!(job.is_process_alive);
+    seen.unseen("its renderer is killed", Tier::ExitOnly, &job);
+    client.cancel_job(kill_at_once(&task.task_id)).await.unwrap();
+    end(&mut client, &task.task_id).await;
     let request = ExecuteRequest { tier: Tier::ExitOnly.into(), ..window(&pages.html("/idle", "idle")) };
     let task = client.execute(request).await.unwrap().into_inner();
     let job = close_window(&display, &mut client, &task.task_id).await;
