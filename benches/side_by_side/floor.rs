@@ -20,8 +20,8 @@ use anyhow::{Context, Result};
 use comet_task_runner::api::v1::{
     CallbackRequest, CallbackResponse, CancelJobRequest, CancelJobResponse, ExecuteRequest, ExecuteResponse,
     GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse, Job, ListJobsRequest, ListJobsResponse,
-    WatchJobRequest, WatchJobResponse, WatchJobsRequest, WatchJobsResponse, job, task_runner_server,
-    watch_job_response,
+    ReadFileRequest, ReadFileResponse, WatchJobRequest, WatchJobResponse, WatchJobsRequest, WatchJobsResponse, job,
+    task_runner_server, watch_job_response,
 };
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use tokio::{
@@ -102,6 +102,12 @@ impl task_runner_server::TaskRunner for Floor {
     }
 
     async fn get_runner(&self, _: Request<GetRunnerRequest>) -> Result<Response<GetRunnerResponse>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
+    type ReadFileStream = tokio_stream::Empty<Result<ReadFileResponse, Status>>;
+
+    async fn read_file(&self, _: Request<ReadFileRequest>) -> Result<Response<Self::ReadFileStream>, Status> {
         Err(Status::unimplemented("the floor"))
     }
 }
