@@ -91,7 +91,7 @@ async fn ends_however_it_is_ended(mut real: Real, request: &dyn Fn(&str) -> v1::
         assert_eq!(wire::status(&mut real.client, &begun.task_id).await.sample, None);
     }
     let run = v1::Timeouts { run: seconds(6), ..v1::Timeouts::default() };
-    let timed = |url: &str| v1::ExecuteRequest { timeouts: Some(run.clone()), ..request(url) };
+    let timed = |url: &str| v1::ExecuteRequest { timeouts: Some(run), ..request(url) };
     let begun = left_open(&mut real, &timed, false).await;
     assert_ended(&real.finish(&begun.task_id).await, Status::TimedOut, Reason::RunTimeout);
 

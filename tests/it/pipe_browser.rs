@@ -200,20 +200,22 @@ impl Driven {
         self.command_page("Page.crash", &serde_json::json!({}));
     }
 
-    /// Kills the renderer of a page that the task's page opened, once it is listened to.
+    /// Kills the renderer of a page that the task's page opened, once it shows something: before that it may change
+    /// its process.
     pub(crate) fn crash_popup(&mut self) {
         let deadline = Instant::now() + DEADLINE;
-        let session = loop {
-            let saved = serde_json::to_value(self.saved.as_ref().unwrap()).unwrap();
-            match saved["popups"].as_object().unwrap().values().next().expect("there is a popup") {
-                serde_json::Value::String(session) => break session.clone(),
-                _ => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    let message = self.messages.recv_timeout(left).expect("the popup is attached to");
-                    self.take(&message);
-                }
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let message = self.messages.recv_timeout(left).expect("the popup shows something");
+            self.take(&message);
+            let message: serde_json::Value = serde_json::from_slice(&message).unwrap();
+            let info = &message["params"]["targetInfo"];
+            if info["openerId"].is_string() && info["title"].as_str().is_some_and(|title| !title.is_empty()) {
+                break;
             }
-        };
+        }
+        let saved = serde_json::to_value(self.saved.as_ref().unwrap()).unwrap();
+        let session = saved["popups"].as_object().unwrap().values().next().expect("it is listened to");
         let command =
             serde_json::json!({ "id": 2_000_001, "method": "Page.crash", "params": {}, "sessionId": session });
         self.send(&[command.to_string().into_bytes()]);
