@@ -234,3 +234,20 @@ async fn what_a_crash_left_of_a_lost_job_is_gone_after_the_next_start_its_profil
     assert_eq!((job.resources, job.tree_end), (None, None), "nobody knows");
     assert!(!left.exists() && real.service.kept_files(&task.task_id).is_empty());
 }
+
+#[tokio::test]
+async fn a_service_that_was_held_up_when_a_job_ended_leaves_no_file_of_it() {
+    let service = Service::start();
+    let mut client = service.client().await;
+    let task = settled(begin(&mut client, "/sleep").await);
+    let shim = Ending::of(processes::parent_of(task.process_id).unwrap()).unwrap();
+    // Held up for longer than a shim waits to be heard: it writes down what it has told, and leaves.
+    service.signal(Signal::STOP);
+    processes::signal(task.process_id, Signal::KILL);
+    shim.wait();
+    assert!(!service.kept_files(&task.task_id).is_empty(), "its last word is in writing");
+    service.signal(Signal::CONT);
+    let job = emptied(&mut client, &task.task_id).await;
+    assert_eq!((job.status(), job.exit_signal), (Status::Failed, Some(9)));
+    eventually("that no file of the job is left", || service.kept_files(&task.task_id).is_empty());
+}

@@ -194,8 +194,9 @@ impl Attendant {
                 () = given_up => return,
             }
         }
-        // A shim that was heard in time has cleared up; one that was not, or that died, has left something.
-        if !heard_in_time {
+        // A shim that was heard in time has cleared up; one that was not, or that died, has left something. What was read
+        // just now may have been told long ago, when the machine is busy: what is there decides.
+        if !heard_in_time || place.launched_any() {
             match tokio::task::spawn_blocking(move || place.wipe()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!(%task_id, %error, "the job's files could not be removed"),
