@@ -20,8 +20,8 @@ use anyhow::{Context, Result};
 use comet_task_runner::api::v1::{
     CallbackRequest, CallbackResponse, CancelJobRequest, CancelJobResponse, ExecuteRequest, ExecuteResponse,
     GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse, Job, ListJobsRequest, ListJobsResponse,
-    WatchJobRequest, WatchJobResponse, WatchJobsRequest, WatchJobsResponse, job, task_runner_server,
-    watch_job_response,
+    ReadLogRequest, ReadLogResponse, WatchJobRequest, WatchJobResponse, WatchJobsRequest, WatchJobsResponse, job,
+    task_runner_server, watch_job_response,
 };
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use tokio::{
@@ -98,6 +98,12 @@ impl task_runner_server::TaskRunner for Floor {
     type WatchJobsStream = tokio_stream::Empty<Result<WatchJobsResponse, Status>>;
 
     async fn watch_jobs(&self, _: Request<WatchJobsRequest>) -> Result<Response<Self::WatchJobsStream>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
+    type ReadLogStream = tokio_stream::Empty<Result<ReadLogResponse, Status>>;
+
+    async fn read_log(&self, _: Request<ReadLogRequest>) -> Result<Response<Self::ReadLogStream>, Status> {
         Err(Status::unimplemented("the floor"))
     }
 

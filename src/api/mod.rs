@@ -8,6 +8,7 @@ mod failure;
 mod fingerprint;
 pub mod json;
 mod list;
+mod log;
 mod meters;
 mod refusal;
 mod request;

@@ -18,6 +18,7 @@ pub mod facts;
 pub mod name;
 pub mod profile;
 pub mod report;
+pub mod said;
 pub mod session;
 pub mod version;
 pub mod wrapper;
@@ -29,6 +30,7 @@ pub use discover::{ByHand, Found, LocalMachine, Machine, Problem, discover};
 pub use facts::{Fact, PageSample};
 pub use name::Family;
 pub use report::{Report, ReportStatus};
+pub use said::{Level, Said, Voice};
 pub use session::{PagePlan, Saved, Session, Step};
 
 /// A browser that this machine can start.

@@ -10,6 +10,7 @@ mod errand;
 mod exit;
 mod follow;
 mod list;
+mod log;
 mod order;
 mod own;
 mod patience;
@@ -61,6 +62,8 @@ enum Verb {
     /// Follow a task, from how it stands to its end
     #[command(after_help = EXIT_CODES)]
     Watch(watch::Watch),
+    /// Show what a task's browser said: its output, its page's console and failed requests
+    Log(log::Log),
     /// List the tasks, the newest first
     List(list::List),
     /// Show how a task stands
@@ -85,6 +88,7 @@ impl Cli {
             Verb::Doctor(_)
             | Verb::Run(_)
             | Verb::Watch(_)
+            | Verb::Log(_)
             | Verb::List(_)
             | Verb::Status(_)
             | Verb::Cancel(_)
@@ -101,6 +105,7 @@ impl Cli {
             Verb::Serve(verb) => verb.run().await,
             Verb::Run(verb) => verb.run().await,
             Verb::Watch(verb) => verb.run().await,
+            Verb::Log(verb) => verb.run().await,
             Verb::List(verb) => verb.run().await,
             Verb::Status(verb) => verb.run().await,
             Verb::Cancel(verb) => verb.run().await,

@@ -10,8 +10,8 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Problem, admission::Admission, live::LiveJobs, recorder::Recorder, retention::Retention, sampler::Sampler,
-    token::StateKey,
+    Problem, admission::Admission, live::LiveJobs, log::Logs, recorder::Recorder, retention::Retention,
+    sampler::Sampler, token::StateKey,
 };
 use crate::{
     browser::{Browser, command::DEV_SHM_BYTES_MIN},
@@ -65,6 +65,7 @@ pub struct Host {
     pub(super) environment: Vec<(String, String)>,
     pub(super) admission: Arc<Admission>,
     pub(super) live: Arc<LiveJobs>,
+    pub(super) logs: Logs,
     pub(super) sampler: Arc<Sampler>,
     pub(super) retention: Retention,
     /// Fires when the service is about to leave; every task of the host side ends on it.
@@ -79,6 +80,7 @@ impl Host {
             ledger: parts.ledger,
             launcher: parts.launcher,
             dirs: parts.dirs,
+            logs: Logs::new(&parts.state_dir),
             state_dir: parts.state_dir,
             browsers: parts.browsers,
             browser_problems: parts.browser_problems,

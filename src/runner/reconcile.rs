@@ -73,11 +73,13 @@ impl Host {
         info!(task_id = %job.id, status = ?job.status, what, "found a job of an earlier service");
         match found {
             Found::Alive(shim) => {
-                self.adopt(job, log, *shim);
+                self.adopt(job, log, *shim).await;
                 None
             }
             Found::Ended => {
                 let attendant = Attendant::new(Arc::clone(self), self.live.attend(log));
+                // Before anybody can read it.
+                attendant.take_up_log().await;
                 self.tasks.spawn(attendant.read_left());
                 None
             }
@@ -128,7 +130,7 @@ impl Host {
         }
     }
 
-    fn adopt(self: &Arc<Self>, job: &Job, log: Arc<JobLog>, shim: Shim) {
+    async fn adopt(self: &Arc<Self>, job: &Job, log: Arc<JobLog>, shim: Shim) {
         let mut attendant = Attendant::new(Arc::clone(self), self.live.attend(log));
         if job.status.is_terminal() {
             attendant.hold_profile(self.admission.occupy_profile(&job.spec.profile));
@@ -138,6 +140,7 @@ impl Host {
         attendant.opening = Opening::TakenUp { attach: shim.hello().attaches };
         attendant.take_up(shim);
         let running = job.process.is_some();
+        attendant.take_up_log().await;
         self.tasks.spawn(async move {
             if running {
                 attendant.open_session().await;

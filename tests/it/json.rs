@@ -15,7 +15,7 @@ use tonic::Code;
 use super::{
     caller::{Caller, bearer, path},
     service::{Client, Options, SOON, Service, ended, stub_url, to_end, watch},
-    wire::{begin, cancel, jobs_made, settled, status},
+    wire::{begin, cancel, jobs_made, read_log, settled, status},
 };
 
 /// What gRPC callers are told, in the words of the JSON entrance.
@@ -74,10 +74,11 @@ async fn every_call_of_the_contract_can_be_made_with_json() {
     let streams = BTreeMap::from([
         ("WatchJob", code_of(&client.watch_job(watch(&task.task_id)).await)),
         ("WatchJobs", code_of(&client.watch_jobs(v1::WatchJobsRequest::default()).await)),
+        ("ReadLog", code_of(&client.read_log(read_log(&task.task_id)).await)),
     ]);
     assert_eq!(names(true), streams.keys().map(ToString::to_string).collect(), "each stream is tried here");
     for (call, over_grpc) in streams {
-        let body = if call == "WatchJob" { json!({ "taskId": task.task_id }) } else { json!({}) };
+        let body = if call == "WatchJobs" { json!({}) } else { json!({ "taskId": task.task_id }) };
         let headers = [("content-type", "application/json"), ("authorization", &bearer(&service))];
         let mut caller = Caller::of(&service).await;
         let answer = caller.begin(Method::POST, &path(call), &headers, body.to_string()).await;

@@ -11,6 +11,7 @@
 //! Invariants: the page runs no script before the report script is in place; a page that waits is always let go;
 //! only the page's first navigation is judged; nothing that a page sends can panic or grow this state.
 
+mod console;
 mod navigation;
 mod page;
 mod targets;
@@ -26,6 +27,7 @@ use super::cdp::id::Ids;
 use super::cdp::message;
 use super::facts::{Fact, PageSample, bounded};
 use super::report;
+use super::said::Said;
 use navigation::Navigation;
 
 /// What a session needs to know about the task.
@@ -71,6 +73,8 @@ pub struct Step {
     pub commands: Vec<Vec<u8>>,
     /// What to write, after the facts are committed and before the message is acknowledged.
     pub save: Option<Saved>,
+    /// What the page said in its console, which is nothing that happened to it.
+    pub said: Vec<Said>,
 }
 
 /// Commands whose answers matter.
@@ -113,6 +117,7 @@ pub struct Session {
     /// Whether a session of its own was asked for and has not come yet.
     attaching: bool,
     sample: PageSample,
+    heard: console::Heard,
 }
 
 /// Pages only: workers and extensions neither wait for us nor cost us messages.
@@ -135,6 +140,7 @@ impl Session {
             prepared: false,
             attaching: false,
             sample: PageSample::default(),
+            heard: console::Heard::default(),
         }
     }
 

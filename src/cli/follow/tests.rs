@@ -14,7 +14,7 @@ use super::*;
 use crate::api::v1::{
     CallbackRequest, CallbackResponse, CancelJobRequest, CancelJobResponse, ExecuteRequest, ExecuteResponse,
     GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse, ListJobsRequest, ListJobsResponse,
-    WatchJobsRequest, WatchJobsResponse,
+    ReadLogRequest, ReadLogResponse, WatchJobsRequest, WatchJobsResponse,
     task_runner_server::{TaskRunner, TaskRunnerServer},
 };
 
@@ -62,6 +62,12 @@ impl TaskRunner for Script {
 
     async fn watch_jobs(&self, _: Request<WatchJobsRequest>) -> Result<Response<Self::WatchJobsStream>, Status> {
         unreachable!("following is about one job")
+    }
+
+    type ReadLogStream = tokio_stream::Empty<Result<ReadLogResponse, Status>>;
+
+    async fn read_log(&self, _: Request<ReadLogRequest>) -> Result<Response<Self::ReadLogStream>, Status> {
+        unreachable!("following reads no log")
     }
 
     async fn get_runner(&self, _: Request<GetRunnerRequest>) -> Result<Response<GetRunnerResponse>, Status> {

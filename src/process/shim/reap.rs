@@ -98,6 +98,11 @@ impl Shim {
         browser.messages.drain(|message| self.outbox.push(&Told::Browser(message)));
         browser.commands.close();
         let output_tail = browser.output.finish();
+        // Under a number, so that it comes before the end and is in its file too.
+        if let Some(output) = browser.output.untold() {
+            self.outbox.push(&Told::Output(output));
+            browser.output.rest(0, true);
+        }
         // While it is a zombie, its group's number is nobody else's.
         signal_group(root, Signal::KILL);
         let (_, ended) = waitpid(Some(root), WaitOptions::NOHANG).ok().flatten()?;

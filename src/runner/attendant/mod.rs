@@ -2,6 +2,7 @@
 
 mod answer;
 mod hear;
+mod log;
 mod stop;
 
 use std::{
@@ -111,14 +112,23 @@ impl Attendant {
     ///
     /// What is done on waking is boxed, so that a job that waits, as most do most of the time, is small.
     pub(super) async fn run(mut self: Box<Self>) {
+        let settled = Box::pin(self.attend()).await;
+        Box::pin(self.keep_log()).await;
+        if settled {
+            Box::pin(self.part()).await;
+        }
+    }
+
+    /// True when nothing more can happen; false when the service leaves before that.
+    async fn attend(&mut self) -> bool {
         loop {
             Box::pin(self.follow_up()).await;
             let job = self.job();
             if job.is_settled() {
-                break;
+                return true;
             }
             let deadline = if job.process.is_some() { job.deadline(self.heard_at) } else { self.launch_deadline() };
-            let Some(shim) = self.shim.as_mut() else { return };
+            let Some(shim) = self.shim.as_mut() else { return false };
             tokio::select! {
                 told = shim.next() => match told {
                     Some(numbered) => Box::pin(self.hear(numbered)).await,
@@ -128,19 +138,19 @@ impl Attendant {
                 timeout = Self::passing(deadline) => {
                     Box::pin(self.record(Fact::DeadlinePassed { timeout, launched: true })).await;
                 }
-                () = self.host.leaving.cancelled() => return,
+                () = self.host.leaving.cancelled() => return false,
             }
             if self.host.leaving.is_cancelled() {
-                return;
+                return false;
             }
         }
-        Box::pin(self.part()).await;
     }
 
     /// Hears again what a shim left in writing, then is done with it.
     pub(super) async fn read_left(mut self: Box<Self>) {
         self.launched = true;
         self.shim_gone().await;
+        self.keep_log().await;
         if !self.host.leaving.is_cancelled() {
             self.part().await;
         }

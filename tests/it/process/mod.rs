@@ -2,6 +2,7 @@
 
 mod away;
 mod fixture;
+mod output;
 mod relay;
 mod start;
 mod stop;
