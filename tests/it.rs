@@ -77,6 +77,10 @@ mod line;
 mod lists;
 #[path = "it/lives.rs"]
 mod lives;
+#[path = "it/log.rs"]
+mod log;
+#[path = "it/log_real.rs"]
+mod log_real;
 #[path = "it/many_watchers.rs"]
 mod many_watchers;
 #[path = "it/metrics.rs"]

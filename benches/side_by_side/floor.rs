@@ -117,6 +117,12 @@ impl task_runner_server::TaskRunner for Floor {
         Err(Status::unimplemented("the floor"))
     }
 
+    type ReadLogStream = tokio_stream::Empty<Result<ReadLogResponse, Status>>;
+
+    async fn read_log(&self, _: Request<ReadLogRequest>) -> Result<Response<Self::ReadLogStream>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
     async fn list_windows(&self, _: Request<ListWindowsRequest>) -> Result<Response<ListWindowsResponse>, Status> {
         Err(Status::unimplemented("the floor"))
     }

@@ -4,13 +4,13 @@ use std::time::SystemTime;
 
 use prost::Message;
 
-use super::v1;
+use super::{log, v1};
 use crate::{
     job::{
         Capability, DownloadEnd, ExitStatus, FileKind, Isolation, Job, JobFile, PageEnd, Profile, Reason, Record,
         ReportStatus, Status, Tier, WallTime,
     },
-    runner::{About, Dialog, DialogKind, KnownBrowser, Problem, ProcessReading, QueueReason, Sample},
+    runner::{About, Dialog, DialogKind, KnownBrowser, LogEntry, Problem, ProcessReading, QueueReason, Sample},
 };
 
 impl From<&Job> for v1::Job {
@@ -294,6 +294,18 @@ pub(super) const fn status(status: Status) -> v1::job::Status {
         Status::Cancelled => Wire::Cancelled,
         Status::TimedOut => Wire::TimedOut,
         Status::Lost => Wire::Lost,
+    }
+}
+
+pub(super) fn log_entry(entry: &LogEntry) -> v1::LogEntry {
+    v1::LogEntry {
+        number: entry.number,
+        said_at: Some(timestamp(entry.at)),
+        source: log::source(entry.source).into(),
+        level: log::level(entry.level).into(),
+        text: entry.text.clone(),
+        url: entry.url.clone(),
+        line: entry.line.unwrap_or_default(),
     }
 }
 

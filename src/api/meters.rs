@@ -21,7 +21,7 @@ pub(super) struct Watching {
 }
 
 impl Watching {
-    /// A stream of this kind: "job" for one, "jobs" for many.
+    /// A stream of this kind: "job" for one, "jobs" for many, "log" for what a browser said.
     pub(super) fn new(permit: OwnedSemaphorePermit, kind: &'static str) -> Self {
         let gauge = gauge!("comet_task_runner_watchers", "kind" => kind);
         gauge.increment(1);

@@ -9,6 +9,7 @@ mod files;
 mod fingerprint;
 pub mod json;
 mod list;
+mod log;
 mod meters;
 mod profiles;
 mod refusal;

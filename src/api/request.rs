@@ -47,14 +47,14 @@ const HEARTBEAT_RANGE: std::ops::RangeInclusive<Duration> = Duration::from_secs(
 
 /// Collects what is at fault while fields are read.
 #[derive(Default)]
-struct Faults(Vec<Violation>);
+pub(super) struct Faults(Vec<Violation>);
 
 impl Faults {
-    fn add(&mut self, field: impl Into<String>, reason: &'static str, description: impl Into<String>) {
+    pub(super) fn add(&mut self, field: impl Into<String>, reason: &'static str, description: impl Into<String>) {
         self.0.push(Violation::new(field, reason, description));
     }
 
-    fn ok<T>(self, value: Option<T>) -> Result<T, Vec<Violation>> {
+    pub(super) fn ok<T>(self, value: Option<T>) -> Result<T, Vec<Violation>> {
         match value {
             Some(value) if self.0.is_empty() => Ok(value),
             Some(_) | None => Err(self.0),

@@ -9,6 +9,7 @@ use super::{
     Caller, convert,
     files::{FileStream, Readers},
     list,
+    log::{self, LogStream},
     meters::{self, Watching},
     profiles, request,
     resume::ResumeToken,
@@ -135,6 +136,19 @@ impl TaskRunner for Service {
         let page = list::page(listing, &request.page_token, &**ledger).map_err(invalid)?;
         let page = page.read(&**ledger).await;
         page.map(Response::new).map_err(|error| status::call(&CallError::Ledger(error)))
+    }
+
+    type ReadLogStream = LogStream;
+
+    async fn read_log(&self, request: Request<v1::ReadLogRequest>) -> Result<Response<LogStream>, Status> {
+        let reading = log::reading(request.get_ref()).map_err(|violations| status::invalid(&violations))?;
+        let permit = Arc::clone(&self.watchers).try_acquire_owned();
+        let permit = permit.map_err(|_| status::watcher_limit(self.watchers_max))?;
+        let to_read = self.runner.read_log(reading.task_id).await.map_err(|error| status::call(&error))?;
+        if to_read.leaving.is_cancelled() {
+            return Err(status::call(&CallError::Draining));
+        }
+        Ok(Response::new(log::stream(to_read, reading, Watching::new(permit, "log"))))
     }
 
     type WatchJobsStream = WatchJobsStream;

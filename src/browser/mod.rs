@@ -19,6 +19,7 @@ pub mod lock;
 pub mod name;
 pub mod profile;
 pub mod report;
+pub mod said;
 pub mod session;
 pub mod version;
 pub mod wrapper;
@@ -30,6 +31,7 @@ pub use discover::{ByHand, Found, LocalMachine, Machine, Problem, discover};
 pub use facts::{Dialog, DialogKind, Download, DownloadFailure, Fact, PageSample};
 pub use name::Family;
 pub use report::{Report, ReportStatus};
+pub use said::{Level, Said, Voice};
 pub use session::{DownloadPlan, PagePlan, Saved, Session, Step};
 
 /// A browser that this machine can start.

@@ -11,6 +11,7 @@ mod exit;
 mod files;
 mod follow;
 mod list;
+mod log;
 mod order;
 mod own;
 mod patience;
@@ -64,6 +65,8 @@ enum Verb {
     /// Follow a task, from how it stands to its end
     #[command(after_help = EXIT_CODES)]
     Watch(watch::Watch),
+    /// Show what a task's browser said: its output, its page's console and failed requests
+    Log(log::Log),
     /// List the tasks, the newest first
     List(list::List),
     /// Show how a task stands
@@ -98,6 +101,7 @@ impl Cli {
             Verb::Doctor(_)
             | Verb::Run(_)
             | Verb::Watch(_)
+            | Verb::Log(_)
             | Verb::List(_)
             | Verb::Status(_)
             | Verb::Files(_)
@@ -119,6 +123,7 @@ impl Cli {
             Verb::Serve(verb) => verb.run().await,
             Verb::Run(verb) => verb.run().await,
             Verb::Watch(verb) => verb.run().await,
+            Verb::Log(verb) => verb.run().await,
             Verb::List(verb) => verb.run().await,
             Verb::Status(verb) => verb.run().await,
             Verb::Files(verb) => verb.run().await,

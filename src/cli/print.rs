@@ -178,7 +178,7 @@ impl Lines {
 }
 
 /// The time of day here, to the millisecond.
-fn clock(at: Option<&prost_types::Timestamp>) -> String {
+pub(super) fn clock(at: Option<&prost_types::Timestamp>) -> String {
     here(at, "%H:%M:%S%.3f").unwrap_or_else(|| "--:--:--.---".to_owned())
 }
 

@@ -91,7 +91,7 @@ pub struct Stop {
 /// What a shim tells the service, with the number under which it is acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Numbered {
-    /// 1, 2, 3 … without holes over the life of the shim.
+    /// 1, 2, 3 … without holes over the life of the shim; 0 for what need not be acknowledged and is not told again.
     pub number: u64,
     /// What is told.
     pub told: Told,
@@ -106,6 +106,8 @@ pub enum Told {
     Refused(Refused),
     /// One complete message of the browser, without its NUL.
     Browser(Vec<u8>),
+    /// Something that the browser wrote on its standard output or error.
+    Output(Output),
     /// The browser's root process ended.
     Exited(Exited),
     /// Everything the browser started is gone, proven by having no child left; nothing follows.
@@ -119,6 +121,31 @@ pub struct Started {
     pub pid: u32,
     /// When it started, in clock ticks since boot.
     pub start_ticks: u64,
+}
+
+/// A piece of what the browser wrote on its standard output and error, mixed, as it came.
+///
+/// Pieces can be missing and can come twice: the place tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// How many bytes were written before it.
+    pub place: u64,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Output {
+    /// The place as eight bytes, little endian, then the bytes.
+    fn encode(&self, number: u64) -> Vec<u8> {
+        let body = [&self.place.to_le_bytes()[..], &self.bytes].concat();
+        frame::encode(OUTPUT, number, &body)
+    }
+
+    /// None for a body too short to have a place.
+    fn decode(body: &[u8]) -> Option<Output> {
+        let (place, bytes) = body.split_first_chunk()?;
+        Some(Output { place: u64::from_le_bytes(*place), bytes: bytes.to_vec() })
+    }
 }
 
 /// Why nothing was started.
@@ -264,6 +291,7 @@ const REFUSED: u8 = 3;
 const TOLD_BROWSER: u8 = 4;
 const EXITED: u8 = 5;
 const EMPTY: u8 = 6;
+const OUTPUT: u8 = 7;
 const GO: u8 = 16;
 const ORDER_BROWSER: u8 = 17;
 const ACK: u8 = 18;
@@ -297,6 +325,7 @@ impl Told {
             Told::Started(started) => frame::encode(STARTED, number, &json(started)),
             Told::Refused(refused) => frame::encode(REFUSED, number, &json(refused)),
             Told::Browser(message) => frame::encode(TOLD_BROWSER, number, message),
+            Told::Output(output) => output.encode(number),
             Told::Exited(exited) => frame::encode(EXITED, number, &json(exited)),
             Told::Empty(empty) => frame::encode(EMPTY, number, &json(empty)),
         }
@@ -335,6 +364,10 @@ impl FromShim {
             STARTED => Told::Started(parse(&frame)?),
             REFUSED => Told::Refused(parse(&frame)?),
             TOLD_BROWSER => Told::Browser(frame.body),
+            OUTPUT => match Output::decode(&frame.body) {
+                Some(output) => Told::Output(output),
+                None => return Ok(None),
+            },
             EXITED => Told::Exited(parse(&frame)?),
             EMPTY => Told::Empty(parse(&frame)?),
             _ => return Ok(None),
@@ -406,6 +439,7 @@ mod tests {
             Told::Refused(refused),
             Told::Browser(vec![1, 2]),
             Told::Exited(Exited { proof: proof.clone(), ..exited.clone() }),
+            Told::Output(Output { place: 1 << 40, bytes: b"written\0".to_vec() }),
             Told::Exited(exited),
             Told::Empty(Empty { killed: 4, proof }),
         ] {

@@ -2,7 +2,14 @@
 
 use std::io;
 
-use super::{attendant::Attendant, files::safe_name, launch::fragment, meters, recorder::Recorded};
+use super::{
+    attendant::Attendant,
+    files::safe_name,
+    launch::fragment,
+    log::{LogLevel, LogSource, Remark},
+    meters,
+    recorder::Recorded,
+};
 use crate::{
     browser::{self, PagePlan, Report, Saved, Session, Step},
     job::{DialogPolicy, Fact, ReportStatus, Tier},
@@ -58,7 +65,8 @@ impl Attendant {
     /// One message of the browser. True when it meant anything.
     pub(super) async fn hear_browser(&mut self, number: u64, message: &[u8]) -> bool {
         let Some(session) = self.session.as_mut() else { return false };
-        let Step { facts, commands, save } = session.receive(message);
+        let Step { facts, commands, save, said } = session.receive(message);
+        self.hear_said(number, said);
         let weighty = !facts.is_empty() || save.is_some();
         for (index, fact) in facts.into_iter().enumerate() {
             self.take_in(number, u8::try_from(index).unwrap_or(u8::MAX), fact).await;
@@ -89,6 +97,8 @@ impl Attendant {
             },
             browser::Fact::ReportRefused(refusal) => {
                 tracing::warn!(task_id = %self.id(), %refusal, "a page sent something that is not a report of its task");
+                let remark = format!("a script sent something that is not a report of this task: {refusal}");
+                self.attended.live.browser_log.push(Remark::new(LogSource::Page, LogLevel::Warning, remark));
                 return;
             }
             browser::Fact::Sampled(sample) => {

@@ -14,6 +14,7 @@ use super::{
     Cancellation, PageReport, ProcessReading, Reported, Sample,
     admission::{QueuePlace, Queued, Standings},
     host::boot_now,
+    log::{BrowserLog, LogStage},
     peaks::Peaks,
     sampler::FRESH_MAX,
     samples::Place,
@@ -45,6 +46,8 @@ pub(super) enum Ask {
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) log: Arc<JobLog>,
+    /// What its browser says.
+    pub(super) browser_log: Arc<BrowserLog>,
     /// Boxed, since a channel makes room for many at once, and most jobs are never asked.
     pub(super) asks: mpsc::Sender<Box<Ask>>,
     sample: watch::Sender<Sample>,
@@ -179,8 +182,11 @@ impl LiveJobs {
     /// Makes a job reachable until the guard is dropped.
     pub(super) fn attend(self: &Arc<Self>, log: Arc<JobLog>) -> Attended {
         let (asks, asked) = mpsc::channel(ASKS_MAX);
+        let browser_log = Arc::new(BrowserLog::new());
+        let silence = Silence { log: Arc::clone(&log), browser_log: Arc::clone(&browser_log) };
         let live = Arc::new(Live {
             log,
+            browser_log,
             asks,
             sample: watch::Sender::default(),
             sampled: AtomicU64::default(),
@@ -192,7 +198,7 @@ impl LiveJobs {
         });
         self.lock().insert(live.log.id(), Arc::clone(&live));
         self.attendants.send_modify(|count| *count += 1);
-        Attended { presence: Presence { jobs: Arc::clone(self), id: live.log.id() }, live, asked }
+        Attended { presence: Presence { jobs: Arc::clone(self), id: live.log.id() }, live, asked, _silence: silence }
     }
 
     /// Rings with each reading of any job.
@@ -255,6 +261,21 @@ pub(super) struct Attended {
     pub(super) live: Arc<Live>,
     pub(super) asked: mpsc::Receiver<Box<Ask>>,
     presence: Presence,
+    _silence: Silence,
+}
+
+/// Tells those who read the browser's log that no more comes, when nobody attends the job any more.
+#[derive(Debug)]
+struct Silence {
+    log: Arc<JobLog>,
+    browser_log: Arc<BrowserLog>,
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        let settled = self.log.latest().is_settled();
+        self.browser_log.close(if settled { LogStage::Ended } else { LogStage::Left });
+    }
 }
 
 /// Counts an attendant for as long as it is there.

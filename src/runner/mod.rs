@@ -24,6 +24,7 @@ mod files;
 mod host;
 mod launch;
 mod live;
+mod log;
 mod meters;
 mod order;
 mod peaks;
@@ -39,12 +40,13 @@ mod tests;
 mod token;
 mod windows;
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 pub use about::{About, KnownBrowser, Problem};
 pub use admission::{Limits, Load, QueueReason, Queued};
 pub use files::{FileError, FileReader, Piece};
 pub use host::{Host, HostParts};
+pub use log::{BrowserLog, LogBatch, LogEntry, LogLevel, LogSource, LogStage, LogToRead};
 pub use order::{Mode, Order, profile};
 pub use profiles::{KnownProfile, ProfileError, ProfileKey, ProfilePage};
 pub use samples::{AllSamples, Samples};
@@ -256,12 +258,20 @@ impl Runner {
     /// When the ledger cannot be read.
     pub async fn start(parts: HostParts) -> Result<Self, ReadError> {
         let runner = Self { host: Host::new(parts) };
+        // Before anything is written there.
+        let host = Arc::clone(&runner.host);
+        let found = tokio::task::spawn_blocking(move || host.logs.sweep()).await;
+        let found = found.unwrap_or_else(|error| Err(io::Error::other(error))).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the logs of browsers could not be looked through");
+            Vec::new()
+        });
         runner.reconcile().await?;
         let host = &runner.host;
         if let Err(error) = host.files.prepare() {
             tracing::warn!(%error, "no downloads can be kept: their directory in the state directory cannot be made");
         }
         host.tasks.spawn(files::sweep(Arc::clone(host)));
+        host.tasks.spawn(retention::sweep_logs(Arc::clone(host), found));
         host.tasks.spawn(retention::keep(Arc::clone(host)));
         host.tasks.spawn(admission::tell(Arc::clone(host)));
         host.tasks.spawn(Arc::clone(&host.admission).watch_memory(host.leaving.clone()));
@@ -298,6 +308,25 @@ impl Runner {
         }
         let log = self.host.ledger.open(id).await?.ok_or(CallError::Unknown(id))?;
         Ok(Watched { log, samples: None, leaving })
+    }
+
+    /// What a task's browser said.
+    ///
+    /// # Errors
+    /// When the job is unknown or cannot be read.
+    pub async fn read_log(&self, id: TaskId) -> Result<LogToRead, CallError> {
+        let leaving = self.host.leaving.clone();
+        if let Some(live) = self.reach(id).await? {
+            return Ok(LogToRead { log: Arc::clone(&live.browser_log), leaving });
+        }
+        self.host.ledger.latest(id).await?.ok_or(CallError::Unknown(id))?;
+        let host = Arc::clone(&self.host);
+        let opened = tokio::task::spawn_blocking(move || host.logs.open(id)).await;
+        let log = opened.unwrap_or_else(|error| {
+            tracing::warn!(task_id = %id, %error, "a browser's log cannot be read");
+            Arc::new(BrowserLog::of_the_past(None))
+        });
+        Ok(LogToRead { log, leaving })
     }
 
     /// The readings of every live job.

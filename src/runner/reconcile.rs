@@ -74,7 +74,7 @@ impl Host {
         info!(task_id = %job.id, status = ?job.status, what, "found a job of an earlier service");
         match found {
             Found::Alive(shim) => {
-                self.adopt(job, log, *shim);
+                self.adopt(job, log, *shim).await;
                 None
             }
             Found::Ended => {
@@ -83,6 +83,8 @@ impl Host {
                     // What it left may say that it goes on without a process.
                     self.occupy(&mut attendant, job);
                 }
+                // Before anybody can read it.
+                attendant.take_up_log().await;
                 self.tasks.spawn(attendant.read_left());
                 None
             }
@@ -143,7 +145,7 @@ impl Host {
         }
     }
 
-    fn adopt(self: &Arc<Self>, job: &Job, log: Arc<JobLog>, shim: Shim) {
+    async fn adopt(self: &Arc<Self>, job: &Job, log: Arc<JobLog>, shim: Shim) {
         let mut attendant = Attendant::new(Arc::clone(self), self.live.attend(log));
         if job.status.is_terminal() {
             attendant.hold_found(None, self.admission.occupy_browser(&self.want(&job.spec)));
@@ -153,6 +155,7 @@ impl Host {
         attendant.opening = Opening::TakenUp { attach: shim.hello().attaches };
         attendant.take_up(shim);
         let running = job.process.is_some();
+        attendant.take_up_log().await;
         self.tasks.spawn(async move {
             if running {
                 attendant.open_session().await;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 
 use super::{Host, files, host::now};
-use crate::job::WallTime;
+use crate::job::{TaskId, WallTime};
 
 /// How many finished jobs are kept at most: some 200 MB, and a list that still answers at once.
 const JOBS_MAX: u64 = 100_000;
@@ -73,6 +73,7 @@ pub(super) async fn keep(host: Arc<Host>) {
                     for task_id in &purged.removed {
                         tracing::debug!(%task_id, "forgot a job");
                     }
+                    forget_logs(&host, purged.removed.clone()).await;
                     // What is not removed now is swept at the next start.
                     files::forget(&host, purged.removed).await;
                     purged.next_expiry
@@ -87,6 +88,40 @@ pub(super) async fn keep(host: Arc<Host>) {
     };
     // A purge that is dropped on its way goes on at the next start.
     host.leaving.run_until_cancelled(forgetting).await;
+}
+
+/// Forgets the logs of jobs that are forgotten.
+async fn forget_logs(host: &Arc<Host>, ids: Vec<TaskId>) {
+    if ids.is_empty() {
+        return;
+    }
+    let host = Arc::clone(host);
+    let removing = move || {
+        for task_id in ids {
+            if let Err(error) = host.logs.remove(task_id) {
+                tracing::warn!(%task_id, %error, "a browser's log could not be removed");
+            }
+        }
+    };
+    if let Err(error) = tokio::task::spawn_blocking(removing).await {
+        tracing::warn!(%error, "the logs of forgotten jobs could not be removed");
+    }
+}
+
+/// Forgets the logs of those jobs that are no longer known, as after a service that was killed between the two.
+pub(super) async fn sweep_logs(host: Arc<Host>, found: Vec<TaskId>) {
+    let sweeping = async {
+        let mut forgotten = Vec::new();
+        for task_id in found {
+            match host.ledger.latest(task_id).await {
+                Ok(Some(_)) => {}
+                Ok(None) => forgotten.push(task_id),
+                Err(error) => tracing::warn!(%task_id, %error, "a browser's log is kept, since its job is in doubt"),
+            }
+        }
+        forget_logs(&host, forgotten).await;
+    };
+    host.leaving.run_until_cancelled(sweeping).await;
 }
 
 fn earlier(one: Option<WallTime>, other: Option<WallTime>) -> Option<WallTime> {

@@ -169,8 +169,8 @@ pub const METRICS: &[Described] = &[
     Described {
         name: "comet_task_runner_watchers",
         kind: Kind::Gauge,
-        labels: Labels::Each("kind", &["job", "jobs"]),
-        help: "Streams that watch, one job or many.",
+        labels: Labels::Each("kind", &["job", "jobs", "log"]),
+        help: "Streams that watch one job or many, or read what a browser says.",
     },
     Described {
         name: "comet_task_runner_resumes_total",

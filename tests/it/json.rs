@@ -15,7 +15,7 @@ use tonic::Code;
 use super::{
     caller::{Caller, bearer, path},
     service::{Client, Options, SOON, Service, ended, stub_url, to_end, watch},
-    wire::{begin, cancel, jobs_made, settled, status},
+    wire::{begin, cancel, jobs_made, read_log, settled, status},
 };
 
 /// What gRPC callers are told, in the words of the JSON entrance.
@@ -76,13 +76,14 @@ async fn every_call_of_the_contract_can_be_made_with_json() {
         ("WatchJob", code_of(&client.watch_job(watch(&task.task_id)).await)),
         ("WatchJobs", code_of(&client.watch_jobs(v1::WatchJobsRequest::default()).await)),
         ("ReadFile", code_of(&client.read_file(no_file).await)),
+        ("ReadLog", code_of(&client.read_log(read_log(&task.task_id)).await)),
     ]);
     assert_eq!(names(true), streams.keys().map(ToString::to_string).collect(), "each stream is tried here");
     for (call, over_grpc) in streams {
         let body = match call {
-            "WatchJob" => json!({ "taskId": task.task_id }),
+            "WatchJobs" => json!({}),
             "ReadFile" => json!({ "taskId": task.task_id, "name": "a" }),
-            _ => json!({}),
+            _ => json!({ "taskId": task.task_id }),
         };
         let headers = [("content-type", "application/json"), ("authorization", &bearer(&service))];
         let mut caller = Caller::of(&service).await;

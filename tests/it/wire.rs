@@ -76,6 +76,10 @@ pub(crate) fn kill_at_once(task_id: &str) -> v1::CancelJobRequest {
     v1::CancelJobRequest { force: true, ..cancel(task_id) }
 }
 
+pub(crate) fn read_log(task_id: &str) -> v1::ReadLogRequest {
+    v1::ReadLogRequest { task_id: task_id.to_owned(), ..v1::ReadLogRequest::default() }
+}
+
 /// A watch that goes on past the end of the task, to the end of its browser.
 pub(crate) fn watch_exit(task_id: &str) -> v1::WatchJobRequest {
     v1::WatchJobRequest { until: Until::ProcessExited.into(), ..watch(task_id) }

@@ -3,7 +3,7 @@
 // The path of the last argument names the behaviour; without one, or with an unknown one, it exits with 64.
 //   /exit/N  /signal/N  /sleep  /ignore-term  /stop-self  /flood  /stderr?text=T  /stderr-url
 //   /life?file=F&ms=N&code=C  /double-fork?file=F  /dump?file=F  /late-write?file=F  /burn  /share?mb=M&n=N
-//   /spend?ms=N&mb=M  /storm?file=F&n=N
+//   /spend?ms=N&mb=M  /storm?file=F&n=N  /tell?file=F  /flood-on
 //   with descriptors 3 and 4 open: /pipe-echo  /pipe-flood?n=N&size=S  /pipe-last-word?text=T  /pipe-ignore
 // Under the name `silent`, whatever its arguments, it comes up and never says a word.
 #define _GNU_SOURCE
@@ -203,6 +203,28 @@ static void storm(const char *file, long most) {
   for (;;) pause();
 }
 
+// Writes what comes out of a named pipe on its standard error, until it is told to leave: by a signal, or by "!exit".
+static void tell(const char *file) {
+  static char buffer[1 << 16];
+  signal(SIGTERM, leave_well);
+  // Both ends, so that it never ends.
+  int fd = open(file, O_RDWR | O_CLOEXEC);
+  if (fd < 0) _exit(66);
+  ssize_t length;
+  while ((length = read(fd, buffer, sizeof buffer)) > 0) {
+    write_all(2, buffer, (size_t)length);
+    if (length >= 6 && memcmp(buffer + length - 6, "!exit\n", 6) == 0) _exit(0);
+  }
+  _exit(74);
+}
+
+static void flood(void) {
+  static char block[1 << 16];
+  memset(block, 'f', sizeof block);
+  for (int sent = 0; sent < (1 << 14); sent++) write_all(1, block, sizeof block);
+  write_all(1, "the end\n", 8);
+}
+
 static void echo(void) {
   static char buffer[1 << 16];
   ssize_t length;
@@ -248,12 +270,14 @@ int main(int argc, char **argv) {
     for (;;) pause();
   }
   if (IS("/flood")) {
-    static char block[1 << 16];
-    memset(block, 'f', sizeof block);
-    for (int sent = 0; sent < (1 << 14); sent++) write_all(1, block, sizeof block);
-    write_all(1, "the end\n", 8);
+    flood();
     _exit(0);
   }
+  if (IS("/flood-on")) {
+    flood();
+    sleep_on();
+  }
+  if (IS("/tell")) tell(query(url, "file"));
   if (IS("/stderr")) {
     const char *text = query(url, "text");
     write_all(2, text, strlen(text));

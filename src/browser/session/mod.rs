@@ -11,6 +11,7 @@
 //! Invariants: the page runs no script before the report script is in place; a page that waits is always let go;
 //! only the page's first navigation is judged; nothing that a page sends can panic or grow this state.
 
+mod console;
 mod dialogs;
 mod downloads;
 mod navigation;
@@ -30,6 +31,7 @@ use super::cdp::id::Ids;
 use super::cdp::message;
 use super::facts::{Fact, PageSample, bounded};
 use super::report;
+use super::said::Said;
 use crate::job::DialogPolicy;
 use dialogs::OpenDialog;
 use downloads::Running;
@@ -106,6 +108,8 @@ pub struct Step {
     pub commands: Vec<Vec<u8>>,
     /// What to write, after the facts are committed and before the message is acknowledged.
     pub save: Option<Saved>,
+    /// What the page said in its console, which is nothing that happened to it.
+    pub said: Vec<Said>,
 }
 
 /// Commands whose answers matter.
@@ -151,6 +155,7 @@ pub struct Session {
     sample: PageSample,
     /// The sample that was told last.
     told: PageSample,
+    heard: console::Heard,
 }
 
 /// Pages only: workers and extensions neither wait for us nor cost us messages.
@@ -174,6 +179,7 @@ impl Session {
             attaching: false,
             sample: PageSample::default(),
             told: PageSample::default(),
+            heard: console::Heard::default(),
         }
     }
 

@@ -17,6 +17,7 @@ impl Session {
         if self.state.session.as_deref() != Some(session) {
             self.state.session = Some(session.to_owned());
             self.changed = true;
+            self.heard.again();
         }
         self.prepared = true;
         self.attaching = false;
@@ -40,6 +41,8 @@ impl Session {
             return;
         };
         self.send(step, Some(&session), "Runtime.runIfWaitingForDebugger", &json!({}));
+        // Off the way of the start: what was said before is told then.
+        self.send(step, Some(&session), "Log.enable", &json!({}));
         if !self.state.navigation.is_decided() {
             // Measured: it may be there since before the page could be listened to, and is then not announced.
             self.call_page(step, Call::FrameTree, &session, "Page.getFrameTree", &json!({}));
@@ -76,6 +79,9 @@ impl Session {
             }
             // Measured: a new title alone is not announced.
             "Page.domContentEventFired" | "Page.loadEventFired" => self.ask_title(step),
+            "Runtime.consoleAPICalled" | "Runtime.exceptionThrown" | "Log.entryAdded" => {
+                self.take_console_event(method, message, step);
+            }
             _ if !self.state.navigation.is_decided() => {
                 self.take_navigation_event(method, message, step);
             }

@@ -15,8 +15,8 @@ use crate::api::v1::{
     CallbackRequest, CallbackResponse, CancelJobRequest, CancelJobResponse, ExecuteRequest, ExecuteResponse,
     FocusWindowRequest, FocusWindowResponse, GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse,
     ListJobsRequest, ListJobsResponse, ListProfilesRequest, ListProfilesResponse, ListWindowsRequest,
-    ListWindowsResponse, RemoveProfileRequest, RemoveProfileResponse, TileWindowsRequest, TileWindowsResponse,
-    WatchJobsRequest, WatchJobsResponse,
+    ListWindowsResponse, ReadLogRequest, ReadLogResponse, RemoveProfileRequest, RemoveProfileResponse,
+    TileWindowsRequest, TileWindowsResponse, WatchJobsRequest, WatchJobsResponse,
     task_runner_server::{TaskRunner, TaskRunnerServer},
 };
 
@@ -64,6 +64,12 @@ impl TaskRunner for Script {
 
     async fn watch_jobs(&self, _: Request<WatchJobsRequest>) -> Result<Response<Self::WatchJobsStream>, Status> {
         unreachable!("following is about one job")
+    }
+
+    type ReadLogStream = tokio_stream::Empty<Result<ReadLogResponse, Status>>;
+
+    async fn read_log(&self, _: Request<ReadLogRequest>) -> Result<Response<Self::ReadLogStream>, Status> {
+        unreachable!("following reads no log")
     }
 
     async fn get_runner(&self, _: Request<GetRunnerRequest>) -> Result<Response<GetRunnerResponse>, Status> {

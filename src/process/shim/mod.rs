@@ -7,7 +7,8 @@
 //! ```
 //!
 //! One thread, one `poll`. What it tells goes into one ordered outbox, the browser's messages and its exit alike, and the
-//! pipe is drained before the exit is told. It understands nothing of what the browser says.
+//! pipe is drained before the exit is told. It understands nothing of what the browser says. What the browser writes on its
+//! output is passed on where that costs nobody anything: it is told under no number and may be missed, by its place.
 
 mod leave;
 mod left;
@@ -160,6 +161,7 @@ impl Shim {
         loop {
             self.climb();
             self.write();
+            self.tell_output();
             match self.phase {
                 Phase::Waiting if self.connection.is_none() => {
                     return leave::clear_all(&self.place);
@@ -261,7 +263,7 @@ impl Shim {
             Phase::Over { record_at_ns } => Some(record_at_ns),
             Phase::Waiting | Phase::Running | Phase::Emptying => None,
         };
-        record_at_ns.into_iter().chain(self.ladder.next_ns()).min()
+        record_at_ns.into_iter().chain(self.ladder.next_ns()).chain(self.tell_at_ns()).min()
     }
 }
 

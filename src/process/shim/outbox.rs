@@ -13,6 +13,8 @@ pub(super) struct Outbox {
     /// Said first on every connection, under no number.
     hello: Vec<u8>,
     frames: VecDeque<(u64, Vec<u8>)>,
+    /// What is told under no number, once some of it was written: lost with the connection.
+    loose: Option<Vec<u8>>,
     /// How many frames, and how many bytes of what comes next, were written to this connection.
     written: usize,
     offset: usize,
@@ -39,6 +41,7 @@ impl Outbox {
     pub(super) fn rewind(&mut self) {
         self.written = 0;
         self.offset = 0;
+        self.loose = None;
         self.unwritten_len = self.held_len;
     }
 
@@ -65,7 +68,21 @@ impl Outbox {
     }
 
     pub(super) fn wants_to_write(&self) -> bool {
-        !self.greeted || self.written < self.frames.len()
+        !self.greeted || self.loose.is_some() || self.written < self.frames.len()
+    }
+
+    /// Tells what need not arrive, to a service that has taken everything else: under no number, never again. False when
+    /// nothing of it could be written; then it was not told.
+    pub(super) fn tell_loose(&mut self, frame: Vec<u8>, connection: &OwnedFd) -> Result<bool, Errno> {
+        if self.wants_to_write() {
+            return Ok(false);
+        }
+        self.loose = Some(frame);
+        let begun = self.write_to(connection)?;
+        if !begun {
+            self.loose = None;
+        }
+        Ok(begun)
     }
 
     /// Whether more of the browser's messages may be read.
@@ -90,14 +107,14 @@ impl Outbox {
             };
             progress = true;
             self.offset += written;
-            if self.greeted {
+            let numbered = self.greeted && self.loose.is_none();
+            if numbered {
                 self.unwritten_len -= written;
             }
             if written == length {
                 self.offset = 0;
-                if self.greeted {
-                    self.written += 1;
-                }
+                self.written += usize::from(numbered);
+                self.loose = None;
                 self.greeted = true;
             }
         }
@@ -108,7 +125,10 @@ impl Outbox {
         if !self.greeted {
             return self.hello.get(self.offset..);
         }
-        self.frames.get(self.written).map(|(_, frame)| &frame[self.offset..])
+        match &self.loose {
+            Some(frame) => frame.get(self.offset..),
+            None => self.frames.get(self.written).map(|(_, frame)| &frame[self.offset..]),
+        }
     }
 }
 
@@ -119,6 +139,7 @@ mod tests {
 
     use super::*;
     use crate::process::frame::Decoder;
+    use crate::process::message::Output;
 
     fn numbers(stream: &mut UnixStream, count: usize) -> Vec<u64> {
         let mut decoder = Decoder::default();
@@ -196,5 +217,64 @@ mod tests {
         }
         assert_eq!(reading.join().unwrap(), [0, 1, 2]);
         assert!(outbox.may_grow());
+    }
+
+    #[test]
+    fn what_need_not_arrive_is_told_whole_or_not_at_all_and_never_again() {
+        let mut outbox = Outbox::default();
+        outbox.restart(hello());
+        let (first, mut reader) = pair();
+        assert!(!outbox.tell_loose(loose(1), &first).unwrap(), "Hello is said first");
+        outbox.push(&Told::Browser(vec![7; 100]));
+        outbox.write_to(&first).unwrap();
+        // More than the socket takes: what follows waits for the rest of it.
+        assert!(outbox.tell_loose(loose(8 * 1024 * 1024), &first).unwrap());
+        assert!(outbox.wants_to_write());
+        assert!(!outbox.tell_loose(loose(1), &first).unwrap());
+        outbox.push(&Told::Browser(vec![8; 100]));
+        let reading = std::thread::spawn(move || (numbers(&mut reader, 4), reader));
+        while outbox.wants_to_write() {
+            let mut poll = [rustix::event::PollFd::new(&first, rustix::event::PollFlags::OUT)];
+            rustix::event::poll(&mut poll, None).unwrap();
+            outbox.write_to(&first).unwrap();
+        }
+        assert_eq!(reading.join().unwrap().0, [0, 1, 0, 2]);
+
+        outbox.restart(hello());
+        let (second, mut reader) = pair();
+        outbox.write_to(&second).unwrap();
+        assert_eq!(numbers(&mut reader, 3), [0, 1, 2]);
+        outbox.acknowledge(2);
+        assert!(outbox.is_empty() && outbox.unwritten_len == 0);
+    }
+
+    #[test]
+    fn what_was_cut_with_its_connection_is_not_told_on_the_next() {
+        let mut outbox = Outbox::default();
+        outbox.restart(hello());
+        let (first, _reader) = pair();
+        outbox.write_to(&first).unwrap();
+        assert!(outbox.tell_loose(loose(8 * 1024 * 1024), &first).unwrap());
+        outbox.push(&Told::Browser(vec![7; 100]));
+        outbox.restart(hello());
+        let (second, mut reader) = pair();
+        outbox.write_to(&second).unwrap();
+        assert!(!outbox.wants_to_write());
+        assert_eq!(numbers(&mut reader, 2), [0, 1]);
+    }
+
+    #[test]
+    fn what_a_full_socket_does_not_take_was_not_told() {
+        let mut outbox = Outbox::default();
+        outbox.restart(hello());
+        let (first, _reader) = pair();
+        outbox.write_to(&first).unwrap();
+        while rustix::io::write(&first, &[0; 64 * 1024]).is_ok() {}
+        assert!(!outbox.tell_loose(loose(10), &first).unwrap());
+        assert!(!outbox.wants_to_write());
+    }
+
+    fn loose(length: usize) -> Vec<u8> {
+        Told::Output(Output { place: 0, bytes: vec![9; length] }).encode(0)
     }
 }

@@ -4,10 +4,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 
+use super::tail::Tail;
+use crate::process::clock::NS_PER_MS;
+use crate::process::message;
+
 /// One read of messages: what a pipe holds by default.
 const READ_LEN: usize = 64 * 1024;
-/// One read of output, of which only the last 4 KiB are kept; a larger buffer would cost a silent browser its pages.
+/// One read of output; a larger buffer would cost a silent browser its pages.
 const OUTPUT_READ_LEN: usize = 4 * 1024;
+/// Between two tellings of output: at most 256 KiB a second of a flood are anybody's to read, the rest is dropped.
+const TELL_PAUSE_NS: u64 = 250 * NS_PER_MS;
 /// A browser that leaves so much unread will not read again: its command pipe is closed, which ends one that still can.
 const QUEUED_LEN_MAX: usize = 16 * 1024 * 1024;
 /// The longest message (256 MiB, as much as Chromium itself would send); a longer one closes the pipe as broken.
@@ -135,20 +141,32 @@ impl Messages {
 #[derive(Debug, Default)]
 pub(super) struct Output {
     fd: Option<OwnedFd>,
-    tail: super::tail::Tail,
+    tail: Tail,
+    /// The place up to which it was told to the connected service.
+    told: u64,
+    /// Before this it is not told again.
+    tell_at_ns: u64,
 }
 
 impl Output {
     pub(super) fn new(fd: Option<OwnedFd>) -> Output {
-        Output { fd, tail: super::tail::Tail::default() }
+        Output { fd, ..Output::default() }
     }
 
     pub(super) fn wants_to_read(&self) -> Option<BorrowedFd<'_>> {
         self.fd.as_ref().map(AsFd::as_fd)
     }
 
-    /// One read.
-    pub(super) fn read(&mut self) -> usize {
+    /// Reads about what the pipe holds, so that a flood is not waited for piece by piece.
+    pub(super) fn read(&mut self) {
+        for _ in 0..READ_LEN / OUTPUT_READ_LEN {
+            if self.read_once() < OUTPUT_READ_LEN {
+                break;
+            }
+        }
+    }
+
+    fn read_once(&mut self) -> usize {
         let mut buffer = [0; OUTPUT_READ_LEN];
         let Some(fd) = &self.fd else { return 0 };
         match rustix::io::read(fd, &mut buffer) {
@@ -168,13 +186,39 @@ impl Output {
     pub(super) fn finish(&mut self) -> String {
         let mut rest = self.fd.as_ref().map_or(0, held_len);
         while rest > 0 {
-            match self.read() {
+            match self.read_once() {
                 0 => break,
                 length => rest = rest.saturating_sub(length),
             }
         }
         self.fd = None;
         self.tail.text()
+    }
+
+    /// When there is something to tell and it may be told; none while there is nothing.
+    pub(super) fn tell_at_ns(&self) -> Option<u64> {
+        (self.told < self.tail.end()).then_some(self.tell_at_ns)
+    }
+
+    /// What was not told and is still kept; none when there is nothing.
+    pub(super) fn untold(&self) -> Option<message::Output> {
+        self.tell_at_ns()?;
+        let (place, bytes) = self.tail.from(self.told);
+        Some(message::Output { place, bytes })
+    }
+
+    /// Everything up to now was told, or could not be.
+    pub(super) fn rest(&mut self, now_ns: u64, told: bool) {
+        self.tell_at_ns = now_ns.saturating_add(TELL_PAUSE_NS);
+        if told {
+            self.told = self.tail.end();
+        }
+    }
+
+    /// For another service, which may know nothing of what was told.
+    pub(super) fn tell_again(&mut self) {
+        self.told = 0;
+        self.tell_at_ns = 0;
     }
 }
 

@@ -165,6 +165,11 @@ impl Shim {
         browser.messages.drain(|message| self.outbox.push(&Told::Browser(message)));
         browser.commands.close();
         let output_tail = browser.output.finish();
+        // Under a number, so that it comes before the end and is in its file too.
+        if let Some(output) = browser.output.untold() {
+            self.outbox.push(&Told::Output(output));
+            browser.output.rest(0, true);
+        }
         self.stopped_by = self.ladder.furthest();
         if !self.leaves_alone() {
             if left::is_more_than(root) {

@@ -24,6 +24,7 @@ impl Shim {
         self.attaches = self.attaches.saturating_add(1);
         self.connection = Some(Connection { socket, decoder: Decoder::default() });
         self.away = None;
+        self.tell_output_again();
         self.outbox.restart(self.hello().encode());
         if matches!(self.phase, Phase::Over { .. }) {
             self.enter_over();
@@ -51,6 +52,30 @@ impl Shim {
             Ok(true) => {}
             Err(_) => self.detach(),
         }
+    }
+
+    /// Passes on what was written, at a bounded rate and only to a service that keeps up.
+    pub(super) fn tell_output(&mut self) {
+        let (Some(browser), Some(connection)) = (&mut self.browser, &self.connection) else {
+            return;
+        };
+        let now_ns = boot_now_ns();
+        if self.outbox.wants_to_write() || browser.output.tell_at_ns().is_none_or(|at_ns| at_ns > now_ns) {
+            return;
+        }
+        let Some(output) = browser.output.untold() else {
+            return;
+        };
+        match self.outbox.tell_loose(Told::Output(output).encode(0), &connection.socket) {
+            Ok(told) => browser.output.rest(now_ns, told),
+            Err(_) => self.detach(),
+        }
+    }
+
+    /// When output may be told next, where only time stands in its way.
+    pub(super) fn tell_at_ns(&self) -> Option<u64> {
+        let browser = self.browser.as_ref().filter(|_| self.connection.is_some() && !self.outbox.wants_to_write())?;
+        browser.output.tell_at_ns()
     }
 
     pub(super) fn read_orders(&mut self) {
@@ -136,6 +161,7 @@ impl Shim {
     /// Nobody is attached any more: from now on the deadlines are ours to keep.
     fn detach(&mut self) {
         self.connection = None;
+        self.tell_output_again();
         self.outbox.rewind();
         match self.phase {
             Phase::Running => {
@@ -143,6 +169,13 @@ impl Shim {
             }
             Phase::Over { .. } => self.enter_over(),
             Phase::Waiting | Phase::Emptying => {}
+        }
+    }
+
+    /// Whoever comes next may have heard none of it. After the end it is told under a number, once.
+    fn tell_output_again(&mut self) {
+        if let Some(browser) = self.browser.as_mut().filter(|_| self.phase == Phase::Running) {
+            browser.output.tell_again();
         }
     }
 

@@ -41,6 +41,13 @@ impl Attendant {
                 true
             }
             Told::Browser(message) => self.hear_browser(number, &message).await,
+            Told::Output(output) => {
+                self.hear_output(&output);
+                if number == 0 {
+                    return;
+                }
+                false
+            }
             Told::Exited(exited) => {
                 self.hear_exit(number, exited).await;
                 true
@@ -69,6 +76,7 @@ impl Attendant {
         if let Some(timeout) = timeout {
             self.record_numbered(number, 1, Fact::DeadlinePassed { timeout, launched: true }).await;
         }
+        self.hear_output_end();
         let status = match exited.status {
             process::ExitStatus::Code(code) => ExitStatus::Code(code),
             process::ExitStatus::Signal(signal) => ExitStatus::Signal(signal),

@@ -3,6 +3,7 @@
 mod answer;
 mod downloads;
 mod hear;
+mod log;
 mod proof;
 mod room;
 mod stop;
@@ -128,15 +129,27 @@ impl Attendant {
     ///
     /// What is done on waking is boxed, so that a job that waits, as most do most of the time, is small.
     pub(super) async fn run(mut self: Box<Self>) {
+        let settled = Box::pin(self.attend()).await;
+        Box::pin(self.keep_log()).await;
+        if settled {
+            Box::pin(self.part()).await;
+        }
+    }
+
+    /// True when nothing more can happen; false when the service leaves before that.
+    async fn attend(&mut self) -> bool {
         loop {
+            if self.host.leaving.is_cancelled() {
+                return false;
+            }
             Box::pin(self.follow_up()).await;
             let job = self.job();
             if job.is_settled() {
-                break;
+                return true;
             }
             let deadline = if job.process.is_some() { job.deadline(self.heard_at) } else { self.launch_deadline() };
             if self.shim.is_none() && !job.handed_off {
-                return;
+                return false;
             }
             let shim = self.shim.as_mut();
             let told = async {
@@ -156,13 +169,9 @@ impl Attendant {
                     Box::pin(self.record(Fact::DeadlinePassed { timeout, launched: true })).await;
                 }
                 () = Self::eviction(&mut self.evicted) => Box::pin(self.make_room()).await,
-                () = self.host.leaving.cancelled() => return,
-            }
-            if self.host.leaving.is_cancelled() {
-                return;
+                () = self.host.leaving.cancelled() => return false,
             }
         }
-        Box::pin(self.part()).await;
     }
 
     /// Hears again what a shim left in writing, then is done with it.
@@ -170,9 +179,7 @@ impl Attendant {
         self.launched = true;
         self.shim_gone().await;
         // Over, or handed off: then there are its reports and its deadlines to wait for.
-        if !self.host.leaving.is_cancelled() {
-            self.run().await;
-        }
+        self.run().await;
     }
 
     /// The last acknowledgement lets the shim clean up and leave; a named profile is free only then.

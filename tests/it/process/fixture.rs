@@ -136,7 +136,7 @@ pub(super) async fn exited(shim: &mut Shim) -> Exited {
     loop {
         match told(shim).await {
             Told::Exited(exited) => return exited,
-            Told::Browser(_) => {}
+            Told::Browser(_) | Told::Output(_) => {}
             other => panic!("expected Exited, was told {other:?}"),
         }
     }

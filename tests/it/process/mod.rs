@@ -3,6 +3,7 @@
 mod alone;
 mod away;
 mod fixture;
+mod output;
 mod proof;
 mod relay;
 mod start;

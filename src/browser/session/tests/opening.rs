@@ -69,7 +69,7 @@ fn check_preparation(mut talk: Talk) {
     ]));
     let sent = talk.sent_to("S");
     assert_eq!(sent[..5], PREPARATION);
-    assert_eq!(sent[5..], ["Runtime.runIfWaitingForDebugger", "Page.getFrameTree"]);
+    assert_eq!(sent[5..], ["Runtime.runIfWaitingForDebugger", "Log.enable", "Page.getFrameTree"]);
 }
 
 #[test]
