@@ -37,12 +37,15 @@ async fn unary_calls(client: &mut Client, task_id: &str) -> BTreeMap<&'static st
     let same = v1::GetStatusRequest { task_id: task_id.to_owned() };
     let alive = v1::CallbackRequest { task_id: task_id.to_owned(), status: 2, ..v1::CallbackRequest::default() };
     let execute = v1::ExecuteRequest { url: url.clone(), validate_only: true, ..v1::ExecuteRequest::default() };
+    let remove = v1::RemoveProfileRequest { name: "none".to_owned(), ..v1::RemoveProfileRequest::default() };
     let over_grpc = [
         ("Execute", json!({ "url": url, "validateOnly": true }), code_of(&client.execute(execute).await)),
         ("GetStatus", json!({ "task_id": task_id }), code_of(&client.get_status(same).await)),
         ("Callback", json!({ "taskId": task_id, "status": "RUNNING" }), code_of(&client.callback(alive).await)),
         ("ListJobs", json!({}), code_of(&client.list_jobs(v1::ListJobsRequest::default()).await)),
         ("GetRunner", Value::Null, code_of(&client.get_runner(v1::GetRunnerRequest {}).await)),
+        ("ListProfiles", json!({}), code_of(&client.list_profiles(v1::ListProfilesRequest::default()).await)),
+        ("RemoveProfile", json!({ "name": "none" }), code_of(&client.remove_profile(remove).await)),
         // Asked once more, it is the same wish.
         ("CancelJob", json!({ "taskId": task_id }), code_of(&client.cancel_job(cancel(task_id)).await)),
     ];
