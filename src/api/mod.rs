@@ -12,6 +12,7 @@ mod meters;
 mod refusal;
 mod request;
 mod resume;
+mod screenshot;
 mod serve;
 mod service;
 mod status;

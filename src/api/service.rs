@@ -10,6 +10,7 @@ use super::{
     meters::{self, Watching},
     request,
     resume::ResumeToken,
+    screenshot,
     status::{self, Violation},
     v1::{self, task_runner_server::TaskRunner},
     watch::{self, Plan, WatchStream},
@@ -159,5 +160,16 @@ impl TaskRunner for Service {
         let cancellation = request::cancellation(&request).map_err(|violations| status::invalid(&violations))?;
         let job = self.runner.cancel(id, cancellation).await.map_err(|error| status::call(&error))?;
         Ok(Response::new(v1::CancelJobResponse { job: Some(job.as_ref().into()) }))
+    }
+
+    async fn capture_screenshot(
+        &self,
+        request: Request<v1::CaptureScreenshotRequest>,
+    ) -> Result<Response<v1::CaptureScreenshotResponse>, Status> {
+        let request = request.into_inner();
+        let id = request::task_id(&request.task_id).map_err(|violations| status::invalid(&violations))?;
+        let order = screenshot::order(&request).map_err(|violations| status::invalid(&violations))?;
+        let taken = self.runner.capture(id, order).await.map_err(|error| status::capture(&error))?;
+        Ok(Response::new(v1::CaptureScreenshotResponse { screenshot: Some(taken.into()) }))
     }
 }

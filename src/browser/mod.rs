@@ -29,6 +29,7 @@ pub use discover::{ByHand, Found, LocalMachine, Machine, Problem, discover};
 pub use facts::{Fact, PageSample};
 pub use name::Family;
 pub use report::{Report, ReportStatus};
+pub use session::capture::{Answer, Area, Encoding, NoAnswer, Question};
 pub use session::{PagePlan, Saved, Session, Step};
 
 /// A browser that this machine can start.

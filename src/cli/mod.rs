@@ -16,6 +16,7 @@ mod patience;
 mod print;
 mod problem;
 mod run;
+mod screenshot;
 mod serve;
 mod settings;
 mod signals;
@@ -67,6 +68,8 @@ enum Verb {
     Status(status::Status),
     /// Ask to end a task
     Cancel(cancel::Cancel),
+    /// Take a picture of a task's page
+    Screenshot(Box<screenshot::Screenshot>),
     /// Tell what a service is set up with, what stands in its way here, and how a running one fares
     #[command(after_help = EXIT_CODES)]
     Doctor(doctor::Doctor),
@@ -88,6 +91,7 @@ impl Cli {
             | Verb::List(_)
             | Verb::Status(_)
             | Verb::Cancel(_)
+            | Verb::Screenshot(_)
             | Verb::Token(_) => Ok(Logging::of_a_call()),
         }
     }
@@ -104,6 +108,7 @@ impl Cli {
             Verb::List(verb) => verb.run().await,
             Verb::Status(verb) => verb.run().await,
             Verb::Cancel(verb) => verb.run().await,
+            Verb::Screenshot(verb) => verb.run().await,
             Verb::Doctor(verb) => verb.run().await,
             Verb::Token(verb) => verb.run(),
         }

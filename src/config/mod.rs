@@ -56,6 +56,8 @@ pub struct Settings {
     pub legacy_rest: bool,
     /// How long a browser may live on without a service.
     pub away_max: Duration,
+    /// Keep the last picture of what comes to a bad end.
+    pub evidence: bool,
     /// How long a shutdown waits for streams to end.
     pub drain: Duration,
     /// Where the end of each job is posted; none for nowhere.
@@ -110,6 +112,7 @@ impl Settings {
             no_sandbox: false,
             legacy_rest: false,
             away_max: AWAY_MAX,
+            evidence: true,
             drain: DRAIN,
             webhook_url: None,
             webhook_secret_file: None,

@@ -7,11 +7,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Problem, admission::Admission, live::LiveJobs, recorder::Recorder, retention::Retention, sampler::Sampler,
-    token::StateKey,
+    Problem, admission::Admission, capture::CAPTURES_MAX, live::LiveJobs, recorder::Recorder, retention::Retention,
+    sampler::Sampler, token::StateKey,
 };
 use crate::{
     browser::{Browser, command::DEV_SHM_BYTES_MIN},
@@ -44,6 +45,8 @@ pub struct HostParts {
     pub no_sandbox: bool,
     /// How long a browser may live on without a service.
     pub away_max: Duration,
+    /// Keep the last picture of what comes to a bad end.
+    pub evidence: bool,
 }
 
 /// The host side's shared state.
@@ -57,6 +60,9 @@ pub struct Host {
     pub(super) key: StateKey,
     pub(super) no_sandbox: bool,
     pub(super) away_max: Duration,
+    pub(super) evidence: bool,
+    /// Pictures that may be taken at once.
+    pub(super) captures: Semaphore,
     pub(super) name: String,
     pub(super) boot_id: String,
     pub(super) started_at: WallTime,
@@ -85,6 +91,8 @@ impl Host {
             key: parts.key,
             no_sandbox: parts.no_sandbox,
             away_max: parts.away_max,
+            evidence: parts.evidence,
+            captures: Semaphore::new(CAPTURES_MAX),
             name: process::host_name(),
             boot_id: process::boot_id(),
             started_at: now().wall,

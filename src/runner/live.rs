@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -13,11 +14,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     Cancellation, PageReport, ProcessReading, Reported, Sample,
     admission::{Line, QueuePlace},
+    capture::INTERVAL,
     host::boot_now,
     sampler::FRESH_MAX,
     samples::Place,
 };
 use crate::{
+    browser::{Answer, NoAnswer, Question},
     job::{BootTime, Job, Refusal, TaskId},
     ledger::{JobLog, Ledger, ReadError},
     process::{Identity, TreeRoot},
@@ -36,6 +39,8 @@ pub(super) enum Ask {
     Cancel(Cancellation, Reply<Arc<Job>>),
     /// Take this report.
     Report(PageReport, Reply<Result<Reported, Refusal>>),
+    /// Ask its page. The answer may never come.
+    Page(Question, Reply<Result<Answer, NoAnswer>>),
 }
 
 /// A job that is attended.
@@ -54,6 +59,8 @@ pub(super) struct Live {
     shim: OnceLock<Identity>,
     /// When the latest look at its processes began, in nanoseconds since boot; 0 for never.
     looked_at_ns: AtomicU64,
+    /// When somebody last asked for a picture of it, in nanoseconds since boot; 0 for never.
+    pictured_at_ns: AtomicU64,
 }
 
 impl Live {
@@ -115,6 +122,14 @@ impl Live {
         self.looked_at_ns.store(at.nanos(), Ordering::Relaxed);
     }
 
+    /// Notes that a picture is taken of it, unless the last one was a moment ago: then says how long to wait.
+    pub(super) fn is_pictured(&self, at: BootTime) -> Result<(), Duration> {
+        let (relaxed, interval_ns) = (Ordering::Relaxed, u64::try_from(INTERVAL.as_nanos()).unwrap_or(u64::MAX));
+        let next = |last: u64| (last == 0 || at.nanos() >= last.saturating_add(interval_ns)).then_some(at.nanos());
+        let noted = self.pictured_at_ns.fetch_update(relaxed, relaxed, next);
+        noted.map(drop).map_err(|last| BootTime::from_nanos(last).saturating_add(INTERVAL).saturating_since(at))
+    }
+
     pub(super) fn queues_at(&self, place: QueuePlace) {
         drop(self.place.set(place));
     }
@@ -163,6 +178,7 @@ impl LiveJobs {
             place: OnceLock::new(),
             shim: OnceLock::new(),
             looked_at_ns: AtomicU64::default(),
+            pictured_at_ns: AtomicU64::default(),
         });
         self.lock().insert(live.log.id(), Arc::clone(&live));
         self.attendants.send_modify(|count| *count += 1);

@@ -19,6 +19,8 @@ mod admission;
 mod adopt;
 mod attend;
 mod attendant;
+mod capture;
+mod evidence;
 mod execute;
 mod host;
 mod launch;
@@ -37,6 +39,7 @@ mod token;
 use std::{sync::Arc, time::Duration};
 
 pub use about::{About, KnownBrowser, Problem};
+pub use capture::{Area, CaptureError, CaptureOrder, CaptureSource, Encoding, Screenshot, Source, Unavailable, What};
 pub use host::{Host, HostParts};
 pub use order::{Mode, Order, profile};
 pub use samples::{AllSamples, Samples};

@@ -11,6 +11,7 @@
 //! Invariants: the page runs no script before the report script is in place; a page that waits is always let go;
 //! only the page's first navigation is judged; nothing that a page sends can panic or grow this state.
 
+pub mod capture;
 mod navigation;
 mod page;
 mod targets;
@@ -26,6 +27,7 @@ use super::cdp::id::Ids;
 use super::cdp::message;
 use super::facts::{Fact, PageSample, bounded};
 use super::report;
+use capture::{Answered, Question};
 use navigation::Navigation;
 
 /// What a session needs to know about the task.
@@ -71,6 +73,8 @@ pub struct Step {
     pub commands: Vec<Vec<u8>>,
     /// What to write, after the facts are committed and before the message is acknowledged.
     pub save: Option<Saved>,
+    /// What became of questions that were asked.
+    pub answered: Vec<Answered>,
 }
 
 /// Commands whose answers matter.
@@ -113,6 +117,12 @@ pub struct Session {
     /// Whether a session of its own was asked for and has not come yet.
     attaching: bool,
     sample: PageSample,
+    /// Questions that the browser has not answered yet.
+    open: HashMap<u32, Question>,
+    /// The kind of the dialog that waits for a person.
+    dialog: Option<String>,
+    /// Whether the page's renderer died, and no document came after that.
+    crashed: bool,
 }
 
 /// Pages only: workers and extensions neither wait for us nor cost us messages.
@@ -135,6 +145,9 @@ impl Session {
             prepared: false,
             attaching: false,
             sample: PageSample::default(),
+            open: HashMap::new(),
+            dialog: None,
+            crashed: false,
         }
     }
 
@@ -221,6 +234,9 @@ impl Session {
     }
 
     fn take_answer(&mut self, id: u32, message: &[u8], step: &mut Step) {
+        if self.take_open(id, message, step) {
+            return;
+        }
         let call = self.calls.remove(&id);
         let answer = message::answer(message);
         if let Some(product) = answer.result.product

@@ -71,12 +71,17 @@ impl Session {
             }
             "Page.frameNavigated" => {
                 if let Some(navigated) = message::params::<message::FrameNavigated>(message) {
+                    // A person may load a page again whose renderer died.
+                    self.crashed &= navigated.frame.parent_id.is_some();
                     self.judge_document(&navigated.frame, step);
                 }
             }
             // Measured: a new title alone is not announced.
             "Page.domContentEventFired" | "Page.loadEventFired" => self.ask_title(step),
-            "Page.javascriptDialogClosed" => step.facts.push(Fact::DialogClosed),
+            "Page.javascriptDialogClosed" => {
+                self.dialog = None;
+                step.facts.push(Fact::DialogClosed);
+            }
             _ if !self.state.navigation.is_decided() => {
                 self.take_navigation_event(method, message, step);
             }
@@ -218,6 +223,7 @@ impl Session {
         }
         if self.state.session.as_deref() == Some(session) {
             let kind = self.shown(&dialog.kind);
+            self.dialog = (!self.plan.headless).then(|| kind.clone());
             step.facts.push(Fact::DialogOpened { kind, accepted: self.plan.headless });
         }
     }

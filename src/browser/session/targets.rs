@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Call, Held, Session, Step};
+use super::{Call, Held, Session, Step, capture::NoAnswer};
 use crate::browser::cdp::message::{self, TargetInfo};
 use crate::browser::facts::{Fact, PageSample, bounded};
 
@@ -44,6 +44,8 @@ impl Session {
                 if let Some(crashed) = message::params::<message::Crashed>(message)
                     && self.owns(&crashed.target_id)
                 {
+                    self.crashed = true;
+                    self.nobody_answers(&NoAnswer::Crashed, step);
                     let oom = OUT_OF_MEMORY.contains(&crashed.status.as_str());
                     step.facts.push(Fact::PageCrashed { status: bounded(crashed.status), oom });
                 }
@@ -155,6 +157,8 @@ impl Session {
             self.changed = true;
             self.prepared = false;
             self.attaching = false;
+            self.dialog = None;
+            self.nobody_answers(&NoAnswer::NotOpen, step);
             self.attach(step);
         }
     }
@@ -205,6 +209,7 @@ impl Session {
             self.state.closed = true;
             self.state.session = None;
             self.changed = true;
+            self.nobody_answers(&NoAnswer::Closed, step);
             step.facts.push(Fact::PageClosed);
         }
     }

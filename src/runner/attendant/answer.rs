@@ -2,8 +2,16 @@
 
 use super::Attendant;
 use crate::{
+    browser::{Answer, NoAnswer, Question},
     job::{Fact, Phase, Refusal},
-    runner::{Cancellation, PageReport, Reported, host::boot_now, live::Ask, recorder::Recorded},
+    process::Order,
+    runner::{
+        Cancellation, PageReport, Reported,
+        evidence::Evidence,
+        host::boot_now,
+        live::{Ask, Reply},
+        recorder::Recorded,
+    },
 };
 
 impl Attendant {
@@ -20,12 +28,29 @@ impl Attendant {
                     drop(reply.send(answer));
                 }
             }
+            Ask::Page(question, reply) => self.ask_page(question, reply).await,
+        }
+    }
+
+    /// Hands a question on to the page; its answer is heard with all else that the browser says.
+    async fn ask_page(&mut self, question: Question, reply: Reply<Result<Answer, NoAnswer>>) {
+        let open = self.session.as_mut().filter(|_| self.stop_sent.is_none());
+        match open.ok_or(NoAnswer::NotOpen).and_then(|session| session.ask(question)) {
+            Ok((number, command)) => {
+                self.asked_of_page.insert(number, reply);
+                self.send(Order::Browser(command)).await;
+            }
+            Err(none) => drop(reply.send(Err(none))),
         }
     }
 
     async fn cancel(&mut self, cancellation: Cancellation) {
         if let Some(grace) = cancellation.grace {
             self.grace = grace;
+            if grace.is_zero() {
+                // At once means that not even its last picture is waited for.
+                self.evidence = Evidence::Over;
+            }
         }
         let finished = self.job().status.is_terminal();
         let launched = self.launched;

@@ -5,6 +5,7 @@ mod hear;
 mod stop;
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,12 +14,13 @@ use super::{
     Host,
     admission::{Grant, ProfileHold, Slot},
     adopt::Opening,
+    evidence::Evidence,
     host::boot_now,
-    live::Attended,
+    live::{Attended, Reply},
     recorder::Recorded,
 };
 use crate::{
-    browser::Session,
+    browser::{Answer, NoAnswer, Session},
     job::{BootTime, Deadline, EventId, Fact, Job, StopStep, TaskId, Timeout},
     process::{self, Order, Place, Shim},
 };
@@ -54,6 +56,9 @@ pub(super) struct Attendant {
     exit_step: StopStep,
     /// When the shim last told of an end: it waits only so long to be heard.
     end_told_at: Option<Instant>,
+    /// Who waits for what its page answers, by the question's number. As many as the session takes.
+    pub(super) asked_of_page: HashMap<u32, Reply<Result<Answer, NoAnswer>>>,
+    pub(super) evidence: Evidence,
 }
 
 /// How long a leaving service waits for the shim of a job that is over: it takes a profile's directory away meanwhile.
@@ -79,6 +84,8 @@ impl Attendant {
             disarmed: false,
             exit_step: StopStep::ByItself,
             end_told_at: None,
+            asked_of_page: HashMap::new(),
+            evidence: Evidence::of(&job),
             host,
             attended,
         })
@@ -128,6 +135,7 @@ impl Attendant {
                 timeout = Self::passing(deadline) => {
                     Box::pin(self.record(Fact::DeadlinePassed { timeout, launched: true })).await;
                 }
+                kept = self.evidence.taken() => Box::pin(self.keep_evidence(kept)).await,
                 () = self.host.leaving.cancelled() => return,
             }
             if self.host.leaving.is_cancelled() {

@@ -23,13 +23,15 @@ impl Attendant {
             // A browser without its page may never leave by itself.
             Phase::Running if page_closed && job.spec.completion == Completion::ProcessExit => self.stop().await,
             Phase::Running => {}
+            Phase::Stopping if self.holds_for_evidence(&job) => {}
             Phase::Stopping => self.stop().await,
             Phase::Over => {
                 self.slot = None;
                 if !std::mem::replace(&mut self.disarmed, true) {
                     self.send(Order::Disarm).await;
                 }
-                if job.exit.is_none() && (page_closed || job.spec.after_finish == AfterFinish::Close) {
+                let held = self.holds_for_evidence(&job);
+                if !held && job.exit.is_none() && (page_closed || job.spec.after_finish == AfterFinish::Close) {
                     self.stop().await;
                 }
             }
