@@ -35,6 +35,8 @@ mod doctor;
 mod drain;
 #[path = "it/drive_by.rs"]
 mod drive_by;
+#[path = "it/evidence.rs"]
+mod evidence;
 #[path = "it/execute.rs"]
 mod execute;
 #[path = "it/floods.rs"]
@@ -109,6 +111,8 @@ mod runner;
 mod samples;
 #[path = "it/sandbox.rs"]
 mod sandbox;
+#[path = "it/screenshot.rs"]
+mod screenshot;
 #[path = "it/service.rs"]
 mod service;
 #[path = "it/session.rs"]

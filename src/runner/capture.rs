@@ -15,7 +15,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use image::{ImageFormat, ImageReader};
 use tokio::{
     sync::oneshot,
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use super::{
@@ -327,11 +327,19 @@ pub(super) async fn page(live: &Live, what: &What, encoding: Encoding) -> Result
 
 /// Asks for the picture, and once more when there is none soon; the first reply wins.
 async fn hedged(live: &Live, encoding: Encoding, area: Option<Area>) -> Result<String, CaptureError> {
+    let hedge_at = Instant::now() + HEDGE_AFTER;
     let first = ask(live, Question::Picture { encoding, area });
     tokio::pin!(first);
     let answer = tokio::select! {
-        answer = &mut first => answer,
-        () = sleep(HEDGE_AFTER) => {
+        answer = &mut first => match answer {
+            // So it is for a moment while one document takes another's place.
+            Err(CaptureError::Unavailable(Unavailable::Refused(_))) => {
+                sleep_until(hedge_at).await;
+                ask(live, Question::Picture { encoding, area }).await
+            }
+            answer => answer,
+        },
+        () = sleep_until(hedge_at) => {
             // What lies beyond the view changes the view for a moment: twice at once, it might stay changed. So that is
             // only nudged.
             let again = if area.is_some() { Encoding::Jpeg { quality: 1 } } else { encoding };
