@@ -27,6 +27,8 @@ mod conformance;
 mod crowd;
 #[path = "it/demo.rs"]
 mod demo;
+#[path = "it/desktop.rs"]
+mod desktop;
 #[path = "it/display.rs"]
 mod display;
 #[path = "it/doctor.rs"]
@@ -77,6 +79,8 @@ mod nothing_left;
 mod page_callback;
 #[path = "it/pages.rs"]
 mod pages;
+#[path = "it/painted.rs"]
+mod painted;
 #[path = "it/pipe_browser.rs"]
 mod pipe_browser;
 #[path = "it/plain_http.rs"]
@@ -135,5 +139,7 @@ mod watch_jobs;
 mod watchers;
 #[path = "it/webhook.rs"]
 mod webhook;
+#[path = "it/windows.rs"]
+mod windows;
 #[path = "it/wire.rs"]
 mod wire;
