@@ -117,6 +117,8 @@ mod samples;
 mod sandbox;
 #[path = "it/screenshot.rs"]
 mod screenshot;
+#[path = "it/screenshot_states.rs"]
+mod screenshot_states;
 #[path = "it/service.rs"]
 mod service;
 #[path = "it/session.rs"]
