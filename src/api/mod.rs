@@ -18,6 +18,7 @@ mod service;
 mod status;
 mod watch;
 mod watch_jobs;
+mod windows;
 
 pub use bounded::bounded;
 pub use failure::Failure;

@@ -15,6 +15,7 @@ use super::{
     v1::{self, task_runner_server::TaskRunner},
     watch::{self, Plan, WatchStream},
     watch_jobs::{self, WatchJobsStream},
+    windows,
 };
 use crate::{
     job::TaskId,
@@ -171,5 +172,32 @@ impl TaskRunner for Service {
         let order = screenshot::order(&request).map_err(|violations| status::invalid(&violations))?;
         let taken = self.runner.capture(id, order).await.map_err(|error| status::capture(&error))?;
         Ok(Response::new(v1::CaptureScreenshotResponse { screenshot: Some(taken.into()) }))
+    }
+
+    async fn list_windows(
+        &self,
+        request: Request<v1::ListWindowsRequest>,
+    ) -> Result<Response<v1::ListWindowsResponse>, Status> {
+        let task = windows::whose(request.get_ref()).map_err(|violations| status::invalid(&violations))?;
+        let found = self.runner.windows(task).await.map_err(|error| status::windows(&error))?;
+        Ok(Response::new(windows::listed(found)))
+    }
+
+    async fn focus_window(
+        &self,
+        request: Request<v1::FocusWindowRequest>,
+    ) -> Result<Response<v1::FocusWindowResponse>, Status> {
+        let (task, window) = windows::which(request.get_ref()).map_err(|violations| status::invalid(&violations))?;
+        let focus = self.runner.focus_window(task, window).await.map_err(|error| status::windows(&error))?;
+        Ok(Response::new(focus.into()))
+    }
+
+    async fn tile_windows(
+        &self,
+        request: Request<v1::TileWindowsRequest>,
+    ) -> Result<Response<v1::TileWindowsResponse>, Status> {
+        let tasks = windows::tiled(request.get_ref()).map_err(|violations| status::invalid(&violations))?;
+        let tiled = self.runner.tile_windows(&tasks).await.map_err(|error| status::windows(&error))?;
+        Ok(Response::new(tiled.into()))
     }
 }

@@ -9,7 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 use crate::{
     job::{Refusal, TaskId},
     ledger::Fault,
-    runner::{CallError, CaptureError, ExecuteError},
+    runner::{CallError, CaptureError, ExecuteError, WindowsError},
 };
 
 /// The domain of every ErrorInfo of this service.
@@ -131,6 +131,24 @@ pub(super) fn capture(error: &CaptureError) -> Status {
         CaptureError::NotASelector(_) => invalid(&[Violation::new("selector", "SELECTOR_INVALID", message)]),
         CaptureError::NotFound(_) => precondition("SELECTOR_NOT_FOUND", message),
         CaptureError::Outside { .. } => precondition("REGION_OUTSIDE", message),
+    }
+}
+
+pub(super) fn windows(error: &WindowsError) -> Status {
+    let message = error.to_string();
+    match error {
+        WindowsError::Call(error) => call(error),
+        WindowsError::Headless(_) | WindowsError::NoWindow(_) => precondition("NO_WINDOW", message),
+        WindowsError::NotItsWindow { .. } | WindowsError::Gone(_) => {
+            status(Code::NotFound, "WINDOW_NOT_FOUND", message, ErrorDetails::new())
+        }
+        WindowsError::Unsupported(_) => precondition("WINDOWS_UNSUPPORTED", message),
+        WindowsError::NotSeen(_) => precondition("WINDOW_NOT_SHOWN", message),
+        WindowsError::Unavailable(_) => {
+            let mut details = ErrorDetails::new();
+            details.set_retry_info(Some(DRAINING_RETRY));
+            status(Code::Unavailable, "DISPLAY_UNAVAILABLE", message, details)
+        }
     }
 }
 

@@ -58,6 +58,8 @@ pub enum Fact {
     },
     /// The dialog is gone.
     DialogClosed,
+    /// The page was put before the other ones, as was asked.
+    InFront,
 }
 
 /// A reading of what the page shows: not a change, only the latest counts.

@@ -25,6 +25,7 @@ mod status;
 mod tls;
 mod token;
 mod watch;
+mod windows;
 
 use clap::{Parser, Subcommand};
 
@@ -70,6 +71,12 @@ enum Verb {
     Cancel(cancel::Cancel),
     /// Take a picture of a task's page
     Screenshot(Box<screenshot::Screenshot>),
+    /// List the windows of tasks
+    Windows(windows::Windows),
+    /// Put the window of a task before all others
+    Focus(windows::Focus),
+    /// Lay the windows of tasks side by side
+    Tile(windows::Tile),
     /// Tell what a service is set up with, what stands in its way here, and how a running one fares
     #[command(after_help = EXIT_CODES)]
     Doctor(doctor::Doctor),
@@ -92,6 +99,9 @@ impl Cli {
             | Verb::Status(_)
             | Verb::Cancel(_)
             | Verb::Screenshot(_)
+            | Verb::Windows(_)
+            | Verb::Focus(_)
+            | Verb::Tile(_)
             | Verb::Token(_) => Ok(Logging::of_a_call()),
         }
     }
@@ -109,6 +119,9 @@ impl Cli {
             Verb::Status(verb) => verb.run().await,
             Verb::Cancel(verb) => verb.run().await,
             Verb::Screenshot(verb) => verb.run().await,
+            Verb::Windows(verb) => verb.run().await,
+            Verb::Focus(verb) => verb.run().await,
+            Verb::Tile(verb) => verb.run().await,
             Verb::Doctor(verb) => verb.run().await,
             Verb::Token(verb) => verb.run(),
         }

@@ -18,6 +18,7 @@ mod birth;
 mod cgroup;
 mod clock;
 mod cpu;
+mod descent;
 pub mod exit_file;
 mod frame;
 mod identity;

@@ -24,26 +24,6 @@ pub struct TreeRoot {
     pub start_ticks: u64,
 }
 
-/// How far up a process is looked for below its shim: browsers nest their processes four deep.
-const DEPTH_MAX: usize = 32;
-
-impl TreeRoot {
-    /// Whether this process is one of the tree's.
-    #[must_use]
-    pub fn holds(&self, pid: u32) -> bool {
-        let mut above = pid;
-        for _ in 0..DEPTH_MAX {
-            let Ok(stat) = Stat::of(above) else { return false };
-            if stat.parent == self.shim.pid {
-                // Looked at last: who is the same now was the same then.
-                return self.shim.is_same();
-            }
-            above = stat.parent;
-        }
-        false
-    }
-}
-
 /// A process tree at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TreeReading {

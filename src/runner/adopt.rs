@@ -99,6 +99,10 @@ impl Attendant {
                 });
                 return;
             }
+            browser::Fact::InFront => {
+                let _ = self.fronting.take().map(|reply| reply.send(()));
+                return;
+            }
             browser::Fact::Created { .. } | browser::Fact::DialogOpened { .. } | browser::Fact::DialogClosed => return,
         };
         let is_report = matches!(fact, Fact::Reported { .. });

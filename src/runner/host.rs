@@ -12,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Problem, admission::Admission, capture::CAPTURES_MAX, live::LiveJobs, recorder::Recorder, retention::Retention,
-    sampler::Sampler, token::StateKey,
+    sampler::Sampler, token::StateKey, windows::Windows,
 };
 use crate::{
     browser::{Browser, command::DEV_SHM_BYTES_MIN},
@@ -73,6 +73,7 @@ pub struct Host {
     pub(super) live: Arc<LiveJobs>,
     pub(super) sampler: Arc<Sampler>,
     pub(super) retention: Retention,
+    pub(super) windows: Windows,
     /// Fires when the service is about to leave; every task of the host side ends on it.
     pub(super) leaving: CancellationToken,
     pub(super) tasks: TaskTracker,
@@ -80,6 +81,10 @@ pub struct Host {
 
 impl Host {
     pub(super) fn new(parts: HostParts) -> Arc<Self> {
+        // A name or value that is not UTF-8 is none that a browser is started with.
+        let environment: Vec<_> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
         Arc::new(Self {
             admission: Admission::new(parts.slots, parts.queue_max),
             ledger: parts.ledger,
@@ -98,10 +103,8 @@ impl Host {
             started_at: now().wall,
             as_root: process::is_root(),
             small_dev_shm: process::dev_shm_bytes().is_some_and(|bytes| bytes < DEV_SHM_BYTES_MIN),
-            // A name or value that is not UTF-8 is none that a browser is started with.
-            environment: std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-                .collect(),
+            windows: Windows::of(&environment),
+            environment,
             live: Arc::default(),
             sampler: Arc::default(),
             retention: Retention::default(),

@@ -41,6 +41,8 @@ pub(super) enum Ask {
     Report(PageReport, Reply<Result<Reported, Refusal>>),
     /// Ask its page. The answer may never come.
     Page(Question, Reply<Result<Answer, NoAnswer>>),
+    /// Put its page before the other ones of its browser; answered when the browser says that it is there.
+    BringToFront(Reply<()>),
 }
 
 /// A job that is attended.

@@ -35,6 +35,7 @@ mod samples;
 #[cfg(test)]
 mod tests;
 mod token;
+mod windows;
 
 use std::{sync::Arc, time::Duration};
 
@@ -45,6 +46,7 @@ pub use order::{Mode, Order, profile};
 pub use samples::{AllSamples, Samples};
 pub use token::{Purpose, StateKey};
 use tokio_util::sync::CancellationToken;
+pub use windows::{JobWindow, Tiled, WindowFocus, WindowRole, WindowsError};
 
 use crate::{
     job::{Job, Now, Refusal, ReportStatus, TaskId},

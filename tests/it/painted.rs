@@ -49,6 +49,10 @@ fn pixel(connection: &RustConnection, drawable: u32, x: i32, y: i32) -> Option<[
     Some([data[2], data[1], data[0]])
 }
 
+/// Words to a window's own thread: it is over, or it is to draw no more.
+const OVER: u32 = 1;
+const FREEZE: u32 = 2;
+
 /// A window of one colour. Its process is the test's.
 pub(crate) struct Painted {
     pub(crate) at: WindowRef,
@@ -80,15 +84,17 @@ impl Painted {
         let painting = move |x: RustConnection| {
             let paint = x.generate_id().unwrap();
             x.create_gc(paint, window, &CreateGCAux::new().foreground(colour)).unwrap();
+            let mut frozen = false;
             loop {
                 match x.wait_for_event().unwrap() {
-                    Event::Expose(_) => {
+                    Event::Expose(_) if !frozen => {
                         let all = Rectangle { x: 0, y: 0, width: 2000, height: 2000 };
                         x.poly_fill_rectangle(window, paint, &[all]).unwrap();
                         x.sync().unwrap();
                         let _ = told.send(());
                     }
-                    Event::ClientMessage(message) if message.window == window && message.type_ == 1 => return,
+                    Event::ClientMessage(message) if message.type_ == OVER => return,
+                    Event::ClientMessage(message) if message.type_ == FREEZE => frozen = true,
                     _ => {}
                 }
             }
@@ -97,6 +103,26 @@ impl Painted {
         shown.recv_timeout(super::service::SOON).expect("the window is drawn");
         let (x, _) = x11rb::connect(Some(&name)).unwrap();
         Self { at: WindowRef { id: window, pid: std::process::id() }, x, thread: Some(thread) }
+    }
+
+    /// Has the window drawn no more.
+    pub(crate) fn freeze(&self) {
+        self.tell(FREEZE);
+    }
+
+    /// Asks the window manager to minimise the window, as its button does.
+    pub(crate) fn minimise(&self, screen: &Screen) {
+        let wish = self.x.intern_atom(false, b"WM_CHANGE_STATE").unwrap().reply().unwrap().atom;
+        let asked = ClientMessageEvent::new(32, self.at.id, wish, [3u32, 0, 0, 0, 0]);
+        let hearers = EventMask::SUBSTRUCTURE_REDIRECT | EventMask::SUBSTRUCTURE_NOTIFY;
+        self.x.send_event(false, screen.root, hearers, asked).unwrap();
+        self.x.flush().unwrap();
+    }
+
+    fn tell(&self, word: u32) {
+        let message = ClientMessageEvent::new(32, self.at.id, word, [0; 5]);
+        self.x.send_event(false, self.at.id, EventMask::NO_EVENT, message).unwrap();
+        self.x.sync().unwrap();
     }
 
     /// Puts the window above all others, and returns once the server has done so.
@@ -109,9 +135,7 @@ impl Painted {
 
 impl Drop for Painted {
     fn drop(&mut self) {
-        let over = ClientMessageEvent::new(32, self.at.id, 1u32, [0; 5]);
-        self.x.send_event(false, self.at.id, EventMask::NO_EVENT, over).unwrap();
-        self.x.flush().unwrap();
+        self.tell(OVER);
         if let Some(thread) = self.thread.take() {
             let ended = thread.join();
             assert!(ended.is_ok() || std::thread::panicking());

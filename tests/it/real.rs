@@ -52,6 +52,13 @@ impl Seats {
     }
 }
 
+impl Seats {
+    /// Waits until no other browser runs, for a test that needs many.
+    pub(crate) fn take_all(programs: &[&str]) -> Option<Self> {
+        Self::take(SEATS, programs)
+    }
+}
+
 impl Drop for Seats {
     fn drop(&mut self) {
         *FREE.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) += self.0;

@@ -8,7 +8,7 @@ use comet_task_runner::api::v1::{
     job::{Reason, Status},
     screenshot::{Format, Source},
 };
-use image::{ImageFormat, Rgb, RgbImage};
+use image::{ImageFormat, RgbImage};
 use tonic::Code;
 
 use super::{
@@ -39,15 +39,19 @@ impl Taken {
         Self { told, pixels }
     }
 
-    /// Whether the pixel at a part of its width and height has this colour, or nearly.
-    pub(crate) fn is(&self, (x, y): (f64, f64), colour: [u8; 3]) -> bool {
-        let at = |part: f64, length: u32| ((f64::from(length) * part) as u32).min(length - 1);
-        let Rgb(found) = self.pixels.get_pixel(at(x, self.told.width), at(y, self.told.height));
-        found.iter().zip(colour).all(|(found, wanted)| found.abs_diff(wanted) <= 4)
+    /// The colour at a part of its width and height, in percent.
+    pub(crate) fn at(&self, (x, y): (u32, u32)) -> [u8; 3] {
+        let at = |percent: u32, length: u32| (length * percent / 100).min(length - 1);
+        self.pixels.get_pixel(at(x, self.told.width), at(y, self.told.height)).0
+    }
+
+    /// Whether it has this colour there, or nearly.
+    pub(crate) fn is(&self, place: (u32, u32), colour: [u8; 3]) -> bool {
+        self.at(place).into_iter().zip(colour).all(|(found, wanted)| found.abs_diff(wanted) <= 4)
     }
 }
 
-pub(crate) const MIDDLE: (f64, f64) = (0.5, 0.5);
+pub(crate) const MIDDLE: (u32, u32) = (50, 50);
 pub(crate) const RED: [u8; 3] = [220, 40, 30];
 pub(crate) const BLUE: [u8; 3] = [30, 60, 210];
 pub(crate) const GREEN: [u8; 3] = [20, 160, 70];
@@ -110,16 +114,16 @@ async fn a_picture_shows_the_part_of_the_page_that_was_asked_for() {
     // Without the scroll bar.
     assert!(whole.told.width.abs_diff(view.told.width) < 30, "{:?}", (whole.told.width, view.told.width));
     assert_eq!((whole.told.height, whole.told.truncated), (3000, false));
-    assert!(whole.is((0.5, 0.4), RED) && whole.is((0.9, 0.6), BLUE) && whole.is((0.5, 1.0), BLUE));
+    assert!(whole.is((50, 40), RED) && whole.is((90, 60), BLUE) && whole.is((50, 100), BLUE));
 
     let found = picture(client, asking(Area::Selector("p#box".to_owned()))).await.unwrap();
     assert_eq!((found.told.width, found.told.height), (300, 200));
-    assert!([(0.0, 0.0), MIDDLE, (1.0, 1.0)].into_iter().all(|place| found.is(place, GREEN)));
+    assert!([(0, 0), MIDDLE, (100, 100)].into_iter().all(|place| found.is(place, GREEN)));
 
     let edge = Region { x: 0.0, y: 1400.0, width: 50.0, height: 200.0 };
     let part = picture(client, asking(Area::Region(edge))).await.unwrap();
     assert_eq!((part.told.width, part.told.height, part.told.truncated), (50, 200, false));
-    assert!(part.is((0.5, 0.25), RED) && part.is((0.5, 0.75), BLUE));
+    assert!(part.is((50, 25), RED) && part.is((50, 75), BLUE));
 
     let beyond = Region { x: 0.0, y: 2900.0, width: 50.0, height: 200.0 };
     let part = picture(client, asking(Area::Region(beyond))).await.unwrap();

@@ -90,6 +90,7 @@ enum Call {
     Prepare,
     /// The last of them.
     Inject,
+    BringToFront,
 }
 
 /// A page that waits until it is known whether it is the task's.
@@ -188,6 +189,14 @@ impl Session {
         message::command(self.ids.next_id(), None, "Browser.close", &json!({}))
     }
 
+    /// Puts the page before the other ones of its browser; none while there is no page. Answered by a fact.
+    pub fn bring_to_front(&mut self) -> Option<Vec<u8>> {
+        let session = self.state.session.clone()?;
+        let mut step = Step::default();
+        self.call_page(&mut step, Call::BringToFront, &session, "Page.bringToFront", &json!({}));
+        step.commands.pop()
+    }
+
     /// Asks what the page shows; none while there is no page. The browser tells of new addresses by itself, and the
     /// title is asked for whenever a document has loaded; only titles that change later have to be asked for.
     pub fn ask_sample(&mut self) -> Option<Vec<u8>> {
@@ -274,7 +283,8 @@ impl Session {
                     self.own_target(&target, step);
                 }
             }
-            (Some(Call::GetVersion | Call::AttachToTarget | Call::Prepare) | None, _) => {}
+            (Some(Call::BringToFront), None) => step.facts.push(Fact::InFront),
+            (Some(Call::GetVersion | Call::BringToFront | Call::AttachToTarget | Call::Prepare) | None, _) => {}
         }
     }
 

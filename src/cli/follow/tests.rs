@@ -13,8 +13,10 @@ use tonic_types::{ErrorDetails, StatusExt};
 use super::*;
 use crate::api::v1::{
     CallbackRequest, CallbackResponse, CancelJobRequest, CancelJobResponse, CaptureScreenshotRequest,
-    CaptureScreenshotResponse, ExecuteRequest, ExecuteResponse, GetRunnerRequest, GetRunnerResponse, GetStatusRequest,
-    GetStatusResponse, ListJobsRequest, ListJobsResponse, WatchJobsRequest, WatchJobsResponse,
+    CaptureScreenshotResponse, ExecuteRequest, ExecuteResponse, FocusWindowRequest, FocusWindowResponse,
+    GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse, ListJobsRequest, ListJobsResponse,
+    ListWindowsRequest, ListWindowsResponse, TileWindowsRequest, TileWindowsResponse, WatchJobsRequest,
+    WatchJobsResponse,
     task_runner_server::{TaskRunner, TaskRunnerServer},
 };
 
@@ -59,6 +61,18 @@ impl TaskRunner for Script {
         _: Request<CaptureScreenshotRequest>,
     ) -> Result<Response<CaptureScreenshotResponse>, Status> {
         unreachable!("following pictures nothing")
+    }
+
+    async fn list_windows(&self, _: Request<ListWindowsRequest>) -> Result<Response<ListWindowsResponse>, Status> {
+        unreachable!("following looks at no window")
+    }
+
+    async fn focus_window(&self, _: Request<FocusWindowRequest>) -> Result<Response<FocusWindowResponse>, Status> {
+        unreachable!("following shows no window")
+    }
+
+    async fn tile_windows(&self, _: Request<TileWindowsRequest>) -> Result<Response<TileWindowsResponse>, Status> {
+        unreachable!("following moves no window")
     }
 
     async fn list_jobs(&self, _: Request<ListJobsRequest>) -> Result<Response<ListJobsResponse>, Status> {

@@ -2,7 +2,7 @@
 
 use super::Attendant;
 use crate::{
-    browser::{Answer, NoAnswer, Question},
+    browser::{Answer, NoAnswer, Question, Session},
     job::{Fact, Phase, Refusal},
     process::Order,
     runner::{
@@ -22,6 +22,7 @@ impl Attendant {
                 self.cancel(cancellation).await;
                 drop(reply.send(self.job()));
             }
+            Ask::BringToFront(reply) => self.bring_to_front(reply).await,
             Ask::Report(report, reply) => {
                 // Without an answer the caller learns that the service is leaving.
                 if let Some(answer) = self.take_report(report).await {
@@ -41,6 +42,14 @@ impl Attendant {
                 self.send(Order::Browser(command)).await;
             }
             Err(none) => drop(reply.send(Err(none))),
+        }
+    }
+
+    /// Without a page to put there, whoever asked hears of nothing.
+    async fn bring_to_front(&mut self, reply: Reply<()>) {
+        if let Some(command) = self.session.as_mut().and_then(Session::bring_to_front) {
+            self.fronting = Some(reply);
+            self.send(Order::Browser(command)).await;
         }
     }
 

@@ -46,6 +46,8 @@ pub(super) struct Attendant {
     profile: Option<ProfileHold>,
     shim: Option<Shim>,
     pub(super) session: Option<Session>,
+    /// Who waits for the page to be in front: the latest alone, since one window is put there at a time.
+    pub(super) fronting: Option<Reply<()>>,
     heard_at: BootTime,
     acknowledged: u64,
     /// What the next stop is to allow; a cancellation can shorten it.
@@ -78,6 +80,7 @@ impl Attendant {
             profile: None,
             shim: None,
             session: None,
+            fronting: None,
             heard_at: boot_now(),
             acknowledged: 0,
             stop_sent: None,

@@ -13,7 +13,7 @@ mod encoded;
 mod page;
 mod window;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -36,8 +36,9 @@ pub use crate::browser::{Area, Encoding};
 
 /// Longest time for a picture: what a person waits for, and twice what a minimised window was seen to take.
 const CAPTURE_MAX: Duration = Duration::from_secs(3);
-/// What is left of it for the window when the page has not answered: fifty times what its picture takes.
-const WINDOW_MAX: Duration = Duration::from_millis(700);
+/// What of it is left for the window when the page has not answered: some windows have to be drawn again first. The page
+/// keeps 1.5 s, in which even a minimised one answers.
+const WINDOW_MAX: Duration = Duration::from_millis(1200);
 /// How long a capture may wait for others to be done before it is refused.
 const TURN_MAX: Duration = Duration::from_millis(500);
 /// Captures that are under way at once, of all jobs: each can hold a few copies of its picture. A further one waits for
@@ -268,7 +269,7 @@ impl Runner {
     /// From where the order says; in doubt from the page, which has no frame around it and is never out of sight.
     async fn from(
         &self,
-        live: &Live,
+        live: &Arc<Live>,
         job: &Job,
         order: &CaptureOrder,
         by: Instant,

@@ -1,50 +1,37 @@
 //! The window's picture, for when its page cannot be asked.
 
+use std::sync::Arc;
+
 use super::{CaptureError, Encoding, Screenshot, Source, Unavailable, encoded::encode};
-use crate::{
-    desktop::{Desktop, DesktopError, Picture, Role, Window, desktop},
-    process::TreeRoot,
-    runner::{Runner, live::Live},
+use crate::runner::{
+    Runner,
+    live::Live,
+    windows::{WindowsError, seen_first},
 };
 
 impl Runner {
     /// What the job's window shows, whatever lies above it.
-    pub(super) async fn of_window(&self, live: &Live, encoding: Encoding) -> Result<Screenshot, CaptureError> {
+    pub(super) async fn of_window(&self, live: &Arc<Live>, encoding: Encoding) -> Result<Screenshot, CaptureError> {
         if live.log.latest().spec.headless {
             return Err(no_window("it runs without one; use source PAGE"));
         }
-        let root = live.tree().ok_or(Unavailable::Over)?;
-        let environment = &self.host.environment;
-        let desktop =
-            desktop(|wanted| environment.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone()));
-        let taking = tokio::task::spawn_blocking(move || encode(shown(&*desktop, &root)?, encoding));
-        let image = taking.await.expect("taking a picture does not panic")?;
+        let found = self.host.windows_of(&[Arc::clone(live)]).await.map_err(|error| refused(&error))?;
+        let window = seen_first(&found).ok_or_else(|| no_window("wait until it is shown"))?;
+        if window.window.state.minimised {
+            return Err(Unavailable::Minimised.into());
+        }
+        let at = window.window.at;
+        let shown = self.host.windows.ask(move |desktop| desktop.capture(at)).await.map_err(|error| refused(&error))?;
+        let encoding_it = tokio::task::spawn_blocking(move || encode(shown, encoding));
+        let image = encoding_it.await.expect("encoding does not panic")?;
         Ok(Screenshot::of(image, encoding, Source::Window, false))
     }
-}
-
-/// Blocks, for a second or two where the window has to be drawn first.
-fn shown(desktop: &dyn Desktop, root: &TreeRoot) -> Result<Picture, CaptureError> {
-    let windows = desktop.windows(&mut |pid| root.holds(pid)).map_err(refused)?;
-    // The task's own page was there before all that it opened.
-    let own = windows.iter().find(|window| window.role == Role::Normal).or(windows.first());
-    let Window { at, .. } = own.ok_or_else(|| no_window("wait until it is shown"))?;
-    desktop.capture(*at).map_err(refused)
 }
 
 fn no_window(words: &str) -> CaptureError {
     Unavailable::NoWindow(words.to_owned()).into()
 }
 
-fn refused(error: DesktopError) -> CaptureError {
-    match error {
-        DesktopError::NotShown(_) => Unavailable::Minimised.into(),
-        other @ (DesktopError::NoDisplay
-        | DesktopError::Wayland
-        | DesktopError::Extension { .. }
-        | DesktopError::Unreachable { .. }
-        | DesktopError::Gone(_)
-        | DesktopError::NotDrawn(_)
-        | DesktopError::Format { .. }) => no_window(&other.to_string()),
-    }
+fn refused(error: &WindowsError) -> CaptureError {
+    no_window(&error.to_string())
 }
