@@ -18,10 +18,11 @@ use std::{
 
 use anyhow::{Context, Result};
 use comet_task_runner::api::v1::{
-    CallbackRequest, CallbackResponse, CancelJobRequest, CancelJobResponse, ExecuteRequest, ExecuteResponse,
+    CallbackRequest, CallbackResponse, CancelJobRequest, CancelJobResponse, CaptureScreenshotRequest,
+    CaptureScreenshotResponse, ExecuteRequest, ExecuteResponse, FocusWindowRequest, FocusWindowResponse,
     GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse, Job, ListJobsRequest, ListJobsResponse,
-    WatchJobRequest, WatchJobResponse, WatchJobsRequest, WatchJobsResponse, job, task_runner_server,
-    watch_job_response,
+    ListWindowsRequest, ListWindowsResponse, TileWindowsRequest, TileWindowsResponse, WatchJobRequest,
+    WatchJobResponse, WatchJobsRequest, WatchJobsResponse, job, task_runner_server, watch_job_response,
 };
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use tokio::{
@@ -88,6 +89,25 @@ impl task_runner_server::TaskRunner for Floor {
     }
 
     async fn cancel_job(&self, _: Request<CancelJobRequest>) -> Result<Response<CancelJobResponse>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
+    async fn capture_screenshot(
+        &self,
+        _: Request<CaptureScreenshotRequest>,
+    ) -> Result<Response<CaptureScreenshotResponse>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
+    async fn list_windows(&self, _: Request<ListWindowsRequest>) -> Result<Response<ListWindowsResponse>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
+    async fn focus_window(&self, _: Request<FocusWindowRequest>) -> Result<Response<FocusWindowResponse>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
+    async fn tile_windows(&self, _: Request<TileWindowsRequest>) -> Result<Response<TileWindowsResponse>, Status> {
         Err(Status::unimplemented("the floor"))
     }
 

@@ -138,3 +138,101 @@ fn outside(content: Area) -> CaptureError {
     let whole = |length: f64| length as u32;
     CaptureError::Outside { width: whole(content.width), height: whole(content.height) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::{browser::NoAnswer, runner::tests::Kept};
+
+    type Reply = Result<Answer, NoAnswer>;
+
+    const VIEW: Area = Area { x: 0.0, y: 0.0, width: 1280.0, height: 720.0 };
+    const PNG: Encoding = Encoding::Png;
+
+    fn drawn(data: &str) -> Option<Reply> {
+        Some(Ok(Answer::Picture(data.to_owned())))
+    }
+
+    /// Takes a picture of a page that replies like this, each in turn; none is no reply at all. Gives what it was asked.
+    async fn taken(
+        what: &What,
+        replies: impl IntoIterator<Item = Option<Reply>>,
+    ) -> (Result<Drawn, CaptureError>, Vec<Question>) {
+        let mut kept = Kept::of(1).await;
+        let mut attended = kept.attended.remove(0);
+        let live = std::sync::Arc::clone(&attended.live);
+        let (mut replies, mut asked, mut unanswered) = (VecDeque::from_iter(replies), Vec::new(), Vec::new());
+        let picture = page(&live, what, PNG);
+        tokio::pin!(picture);
+        loop {
+            tokio::select! {
+                outcome = &mut picture => return (outcome, asked),
+                Some(ask) = attended.asked.recv() => {
+                    let Ask::Page(question, reply) = *ask else { panic!("only the page is asked") };
+                    asked.push(question);
+                    match replies.pop_front().expect("no more is asked than there are replies") {
+                        Some(answer) => reply.send(answer).unwrap(),
+                        None => unanswered.push(reply),
+                    }
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_silent_page_is_asked_once_more_and_the_first_reply_wins() {
+        let (outcome, asked) = taken(&What::Viewport, [None, drawn("second")]).await;
+        assert_eq!(outcome.unwrap().data, "second");
+        assert_eq!(asked, vec![Question::Picture { encoding: PNG, area: None }; 2]);
+    }
+
+    #[tokio::test]
+    async fn a_page_that_answers_is_asked_once() {
+        let (outcome, asked) = taken(&What::Viewport, [drawn("first")]).await;
+        assert_eq!((outcome.unwrap().data.as_str(), asked.len()), ("first", 1));
+    }
+
+    #[tokio::test]
+    async fn a_dialog_that_opens_meanwhile_ends_the_wait() {
+        let dialog = Some(Err(NoAnswer::Dialog("alert".to_owned())));
+        let (outcome, _) = taken(&What::Viewport, [None, dialog]).await;
+        assert_eq!(outcome.err(), Some(Unavailable::DialogOpen("alert".to_owned()).into()));
+    }
+
+    #[tokio::test]
+    async fn a_page_between_two_documents_is_asked_again() {
+        let refused = Some(Err(NoAnswer::Refused("Not attached to an active page".to_owned())));
+        let (outcome, _) = taken(&What::Viewport, [refused, drawn("second")]).await;
+        assert_eq!(outcome.unwrap().data, "second");
+    }
+
+    #[tokio::test]
+    async fn what_lies_beyond_the_view_is_aimed_at_and_bounded() {
+        let content = Area { height: 40_000.0, ..VIEW };
+        let layout = Some(Ok(Answer::Layout { content, scale: 2.0 }));
+        let (outcome, asked) = taken(&What::FullPage, [layout, drawn("whole")]).await;
+        assert!(outcome.unwrap().truncated);
+        // 32 million pixels of 2560 a row, and two a CSS pixel.
+        let area = Some(Area { height: 6250.0, ..VIEW });
+        assert_eq!(asked, [Question::Layout, Question::Picture { encoding: PNG, area }]);
+    }
+
+    #[test]
+    fn no_area_is_drawn_that_is_too_long_or_too_large() {
+        let long = Area { width: 100.0, height: 99_999.0, ..VIEW };
+        assert_eq!(fit(long, 1.0), (Some(Area { height: SIDE_MAX, ..long }), true));
+        let wide = Area { width: 99_999.0, height: 99_999.0, ..VIEW };
+        let (Some(area), true) = fit(wide, 1.0) else { panic!("it is cut") };
+        assert!(area.width <= SIDE_MAX && area.width * area.height <= PIXELS_MAX + 1.0, "{area:?}");
+        assert_eq!(fit(VIEW, 3.0), (Some(VIEW), false));
+    }
+
+    #[test]
+    fn areas_have_a_part_in_common_or_none() {
+        let part = Area { x: 1270.0, y: 700.0, width: 20.0, height: 10.0 };
+        assert_eq!(common(part, VIEW), Some(Area { width: 10.0, ..part }));
+        assert_eq!(common(Area { x: 1280.0, ..part }, VIEW), None);
+    }
+}
