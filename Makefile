@@ -1,7 +1,7 @@
 # What a developer does with this repository. CI runs `make lint` and `make test`, nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint fmt page bench tools
+.PHONY: help demo build test soak lint fmt page bench tools
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ build: ## Build the program as it is shipped: target/release/comet-task-runner
 test: tools ## Run every test, after installing what they need where that is allowed
 	cargo test --locked
 	clients/web/test.sh
+
+soak: tools ## Repeat what a machine's mood can spoil: pictures of tasks in every state, twenty times each
+	CAPTURE_ROUNDS=20 cargo test --locked --test it -- --nocapture screenshot_states::
 
 lint: proto/node_modules/.package-lock.json ## Check format, code, contract and the page's built files
 	cargo fmt --check

@@ -67,6 +67,7 @@ impl Attendant {
         for command in commands {
             self.send(Order::Browser(command)).await;
         }
+        self.ask_what_waits().await;
         if let Some(saved) = save {
             self.save(&saved).await;
         }

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::{
     Host,
     attendant::Attendant,
-    capture::{self, Encoding, What},
+    capture::{self, Encoding, What, shows_something},
     live::Live,
     recorder::Recorded,
 };
@@ -85,9 +85,8 @@ impl Attendant {
 
     /// A bad end, and a page that can be asked about it.
     fn is_worth_a_picture(&self, job: &Job) -> bool {
-        let shows_something = job.page.is_some() || job.net_error.is_some();
         let answers = job.spec.tier == Tier::Managed && self.session.is_some() && !self.is_stopping();
-        is_bad_end(job) && shows_something && answers && job.page_end.is_none() && job.is_process_alive()
+        is_bad_end(job) && shows_something(job) && answers && job.page_end.is_none() && job.is_process_alive()
     }
 
     /// Records the picture, if there is one.

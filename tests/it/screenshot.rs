@@ -246,3 +246,18 @@ async fn the_command_line_writes_a_picture_to_a_file() {
     assert_eq!(said.code, Some(2), "{said:?}");
     assert!(said.stderr.contains("TASK_NOT_FOUND"), "{said:?}");
 }
+
+#[tokio::test]
+async fn a_page_that_is_on_its_way_is_waited_for_and_one_of_an_earlier_service_pictured() {
+    let Some(mut real) = Real::start().await else { return };
+    let url = real.pages.html("/red", &coloured(RED));
+    let begun = real.begin(headless(&url)).await;
+    let early = real.client.capture_screenshot(of(&begun.task_id)).await;
+    assert!(early.is_ok(), "{early:?}");
+    real.shown(&begun.task_id).await;
+    real.service.kill();
+    real.service.restart();
+    real.client = real.service.client().await;
+    assert!(picture(&mut real.client, of(&begun.task_id)).await.unwrap().is(MIDDLE, RED));
+    force(&mut real.client, &begun.task_id).await;
+}

@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// Most questions that wait for a page: some pictures' worth. A further one is refused.
+const UNASKED_MAX: usize = 8;
+
 impl Attendant {
     /// Answers somebody who asked about this job.
     pub(in crate::runner) async fn answer(&mut self, ask: Box<Ask>) {
@@ -33,15 +36,32 @@ impl Attendant {
         }
     }
 
-    /// Hands a question on to the page; its answer is heard with all else that the browser says.
+    /// Hands a question on to the page; its answer is heard with all else that the browser says. While there is no page
+    /// yet the question waits for it.
     async fn ask_page(&mut self, question: Question, reply: Reply<Result<Answer, NoAnswer>>) {
-        let open = self.session.as_mut().filter(|_| self.stop_sent.is_none());
-        match open.ok_or(NoAnswer::NotOpen).and_then(|session| session.ask(question)) {
+        if self.is_stopping() {
+            // Without a word: a browser that was told to go is as good as gone.
+            return;
+        }
+        let Some(session) = self.session.as_mut() else {
+            return drop(reply.send(Err(NoAnswer::NotOpen)));
+        };
+        match session.ask(question.clone()) {
             Ok((number, command)) => {
                 self.asked_of_page.insert(number, reply);
                 self.send(Order::Browser(command)).await;
             }
+            Err(NoAnswer::NotOpen) if self.unasked.len() < UNASKED_MAX => self.unasked.push((question, reply)),
             Err(none) => drop(reply.send(Err(none))),
+        }
+    }
+
+    /// Asks what waited for the page, if it is there by now. Who has lost patience is forgotten.
+    pub(in crate::runner) async fn ask_what_waits(&mut self) {
+        for (question, reply) in std::mem::take(&mut self.unasked) {
+            if !reply.is_closed() {
+                self.ask_page(question, reply).await;
+            }
         }
     }
 

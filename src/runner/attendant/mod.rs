@@ -20,7 +20,7 @@ use super::{
     recorder::Recorded,
 };
 use crate::{
-    browser::{Answer, NoAnswer, Session},
+    browser::{Answer, NoAnswer, Question, Session},
     job::{BootTime, Deadline, EventId, Fact, Job, StopStep, TaskId, Timeout},
     process::{self, Order, Place, Shim},
 };
@@ -60,6 +60,8 @@ pub(super) struct Attendant {
     end_told_at: Option<Instant>,
     /// Who waits for what its page answers, by the question's number. As many as the session takes.
     pub(super) asked_of_page: HashMap<u32, Reply<Result<Answer, NoAnswer>>>,
+    /// What its page is to be asked once it is there.
+    unasked: Vec<(Question, Reply<Result<Answer, NoAnswer>>)>,
     pub(super) evidence: Evidence,
 }
 
@@ -88,6 +90,7 @@ impl Attendant {
             exit_step: StopStep::ByItself,
             end_told_at: None,
             asked_of_page: HashMap::new(),
+            unasked: Vec::new(),
             evidence: Evidence::of(&job),
             host,
             attended,

@@ -302,8 +302,16 @@ async fn of_page(live: &Live, order: &CaptureOrder, by: Instant) -> Result<Scree
             Ok(Screenshot::of(image, encoding, Source::Page, truncated))
         }
         Ok(Err(error)) => Err(error),
-        Err(_) => Err(why(live).await),
+        Err(_) => Err(match (why(live).await, shows_something(&live.log.latest())) {
+            (CaptureError::Unavailable(Unavailable::Busy), false) => Unavailable::Opening.into(),
+            (why, _) => why,
+        }),
     }
+}
+
+/// Whether there is anything on the page, be it the browser's own words about an error.
+pub(super) fn shows_something(job: &Job) -> bool {
+    job.page.is_some() || job.net_error.is_some()
 }
 
 impl Screenshot {
