@@ -56,7 +56,7 @@ async fn a_task_that_failed_or_ran_too_long_keeps_its_last_picture() {
     assert_kept(&real, &job);
 
     let url = then(&real, "/stays", "");
-    let timeouts = Some(Timeouts { run: Some(prost_types::Duration { seconds: 2, nanos: 0 }), ..Timeouts::default() });
+    let timeouts = Some(Timeouts { run: Some(prost_types::Duration { seconds: 8, nanos: 0 }), ..Timeouts::default() });
     let job = real.run(v1::ExecuteRequest { timeouts, ..headless(&url) }).await;
     assert_ended(&job, Status::TimedOut, Reason::RunTimeout);
     assert_kept(&real, &job);

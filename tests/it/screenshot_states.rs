@@ -12,16 +12,13 @@ use tonic::Code;
 use super::{
     display::Display,
     real::{Real, Seats, chromium, headless},
-    screenshot::{BLUE, GREEN, MIDDLE, RED, Taken, coloured, force, of, picture},
+    screenshot::{BLUE, GREEN, MIDDLE, RED, Taken, asked_once, coloured, force, of, picture},
     service::{AT_LENGTH, Options, watch},
     wire::Refused,
 };
 
 /// How often each state is pictured, unless `CAPTURE_ROUNDS` says otherwise: a person waits for these tests.
 const ROUNDS: usize = 3;
-/// Longest wait of a caller: the service's own three seconds, and what a machine that does much else adds to them.
-const PATIENCE: Duration = Duration::from_secs(8);
-
 fn rounds() -> usize {
     std::env::var("CAPTURE_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap())
 }
@@ -91,25 +88,11 @@ impl Row {
     }
 
     async fn round(&mut self, real: &mut Real, request: &Asked) {
-        loop {
-            let began = Instant::now();
-            let call = real.client.capture_screenshot(request.clone());
-            let answer = tokio::time::timeout(PATIENCE, call).await.expect("an answer comes in time");
-            let took = began.elapsed();
-            match answer {
-                Ok(answer) => self.taken.push(Taken::read(answer.into_inner().screenshot.unwrap())),
-                Err(status) => {
-                    let refused = super::wire::read_refusal(&status);
-                    if refused.reason == "SCREENSHOT_RATE" {
-                        // As the service says: this one does not count.
-                        tokio::time::sleep(refused.retry_after.unwrap()).await;
-                        continue;
-                    }
-                    self.refused.push(refused);
-                }
-            }
-            self.times.push(took);
-            return;
+        let (answer, took) = asked_once(&mut real.client, request).await;
+        self.times.push(took);
+        match answer {
+            Ok(taken) => self.taken.push(taken),
+            Err(refused) => self.refused.push(refused),
         }
     }
 
@@ -199,9 +182,14 @@ async fn a_page_that_stands_still_says_why_and_its_window_is_pictured_instead() 
     let url = then(&real, "/busy", BLUE, "for (;;);");
     let busy = open(&mut real, window(&url)).await;
     Row::measure(&mut real, "busy, page", page_alone(&busy)).await.is_refused_as("BUSY");
+    // By its window, if that comes within what the page's silence leaves.
     let row = Row::measure(&mut real, "busy", of(&busy)).await;
-    row.shows(LOW, BLUE);
+    row.shows_if_at_all(LOW, BLUE);
+    row.is_refused_if_at_all_as("BUSY");
     assert!(row.taken.iter().all(|taken| taken.told.source() == Source::Window));
+    let by_window = Asked { source: Source::Window.into(), ..of(&busy) };
+    let taken = picture(&mut real.client, by_window).await.unwrap();
+    assert!(taken.is(LOW, BLUE), "{:?}", taken.at(LOW));
     force(&mut real.client, &busy).await;
 }
 
