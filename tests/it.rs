@@ -45,6 +45,8 @@ mod drain;
 mod drive_by;
 #[path = "it/endings/mod.rs"]
 mod endings;
+#[path = "it/evidence.rs"]
+mod evidence;
 #[path = "it/execute.rs"]
 mod execute;
 #[path = "it/files.rs"]
@@ -133,6 +135,10 @@ mod runner;
 mod samples;
 #[path = "it/sandbox.rs"]
 mod sandbox;
+#[path = "it/screenshot.rs"]
+mod screenshot;
+#[path = "it/screenshot_states.rs"]
+mod screenshot_states;
 #[path = "it/service.rs"]
 mod service;
 #[path = "it/session.rs"]

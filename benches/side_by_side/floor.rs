@@ -86,6 +86,13 @@ impl task_runner_server::TaskRunner for Floor {
         Err(Status::unimplemented("the floor"))
     }
 
+    async fn capture_screenshot(
+        &self,
+        _: Request<CaptureScreenshotRequest>,
+    ) -> Result<Response<CaptureScreenshotResponse>, Status> {
+        Err(Status::unimplemented("the floor"))
+    }
+
     async fn list_jobs(&self, _: Request<ListJobsRequest>) -> Result<Response<ListJobsResponse>, Status> {
         Err(Status::unimplemented("the floor"))
     }

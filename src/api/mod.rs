@@ -15,6 +15,7 @@ mod profiles;
 mod refusal;
 mod request;
 mod resume;
+mod screenshot;
 mod serve;
 mod service;
 mod status;

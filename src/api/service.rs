@@ -13,6 +13,7 @@ use super::{
     meters::{self, Watching},
     profiles, request,
     resume::ResumeToken,
+    screenshot,
     status::{self, Violation},
     v1::{self, task_runner_server::TaskRunner},
     watch::{self, Plan, WatchStream},
@@ -197,6 +198,17 @@ impl TaskRunner for Service {
         request: Request<v1::RemoveProfileRequest>,
     ) -> Result<Response<v1::RemoveProfileResponse>, Status> {
         profiles::remove(&self.runner, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn capture_screenshot(
+        &self,
+        request: Request<v1::CaptureScreenshotRequest>,
+    ) -> Result<Response<v1::CaptureScreenshotResponse>, Status> {
+        let request = request.into_inner();
+        let id = request::task_id(&request.task_id).map_err(|violations| status::invalid(&violations))?;
+        let order = screenshot::order(&request).map_err(|violations| status::invalid(&violations))?;
+        let taken = self.runner.capture(id, order).await.map_err(|error| status::capture(&error))?;
+        Ok(Response::new(v1::CaptureScreenshotResponse { screenshot: Some(taken.into()) }))
     }
 
     async fn list_windows(

@@ -9,13 +9,15 @@ use tonic_types::{ErrorDetails, StatusExt};
 use crate::{
     job::{Refusal, TaskId},
     ledger::Fault,
-    runner::{CallError, ExecuteError, FileError, ProfileError, WindowsError},
+    runner::{CallError, CaptureError, ExecuteError, FileError, ProfileError, WindowsError},
 };
 
 /// The domain of every ErrorInfo of this service.
 pub(super) const DOMAIN: &str = "taskrunner.comet";
 /// When a full queue is worth another try: about one short task later.
 const QUEUE_RETRY: Duration = Duration::from_secs(5);
+/// When a picture is worth another try while too many are taken: each takes a tenth of it.
+const CAPTURE_RETRY: Duration = Duration::from_secs(1);
 /// When a service that is leaving may be back.
 pub(super) const DRAINING_RETRY: Duration = Duration::from_secs(1);
 
@@ -115,6 +117,31 @@ pub(super) fn profile(error: &ProfileError) -> Status {
         ProfileError::BrowserNeeded { .. } => invalid(&[Violation::new("browser", "BROWSER_NEEDED", message)]),
         ProfileError::Busy(_) | ProfileError::Held(_) => precondition("PROFILE_BUSY", message),
         ProfileError::Io(_) => status(Code::Internal, "PROFILES_UNREADABLE", message, ErrorDetails::new()),
+    }
+}
+
+pub(super) fn capture(error: &CaptureError) -> Status {
+    let message = error.to_string();
+    let later = |reason, retry_in| {
+        let mut details = ErrorDetails::new();
+        details.set_retry_info(Some(retry_in));
+        status(Code::ResourceExhausted, reason, message.clone(), details)
+    };
+    match error {
+        CaptureError::Call(error) => call(error),
+        CaptureError::Unavailable(unavailable) => metadata_status(
+            Code::FailedPrecondition,
+            "CAPTURE_UNAVAILABLE",
+            message,
+            ErrorDetails::new(),
+            HashMap::from([("state".to_owned(), unavailable.state().to_owned())]),
+        ),
+        CaptureError::Rate { retry_in } => later("SCREENSHOT_RATE", *retry_in),
+        CaptureError::Busy => later("SCREENSHOTS_BUSY", CAPTURE_RETRY),
+        CaptureError::TooLarge(_) => precondition("SCREENSHOT_TOO_LARGE", message),
+        CaptureError::NotASelector(_) => invalid(&[Violation::new("selector", "SELECTOR_INVALID", message)]),
+        CaptureError::NotFound(_) => precondition("SELECTOR_NOT_FOUND", message),
+        CaptureError::Outside { .. } => precondition("REGION_OUTSIDE", message),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a browser can say about the page of a task.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::report::{Refusal, Report};
@@ -152,6 +154,18 @@ pub enum DialogKind {
     Prompt,
     /// Whether to leave the page.
     Beforeunload,
+}
+
+impl fmt::Display for DialogKind {
+    /// The word of the debugging protocol.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Alert => "alert",
+            Self::Confirm => "confirm",
+            Self::Prompt => "prompt",
+            Self::Beforeunload => "beforeunload",
+        })
+    }
 }
 
 /// Longest URL or title that is kept of what a page shows, in bytes: pages can make both megabytes long (data

@@ -32,6 +32,7 @@ pub use facts::{Dialog, DialogKind, Download, DownloadFailure, Fact, PageSample}
 pub use name::Family;
 pub use report::{Report, ReportStatus};
 pub use said::{Level, Said, Voice};
+pub use session::capture::{Answer, Area, Encoding, NoAnswer, Question};
 pub use session::{DownloadPlan, PagePlan, Saved, Session, Step};
 
 /// A browser that this machine can start.

@@ -19,6 +19,7 @@ mod print;
 mod problem;
 mod profiles;
 mod run;
+mod screenshot;
 mod serve;
 mod settings;
 mod signals;
@@ -77,6 +78,8 @@ enum Verb {
     Cancel(cancel::Cancel),
     /// List the profiles that keep their logins, or remove one
     Profiles(profiles::Profiles),
+    /// Take a picture of a task's page
+    Screenshot(Box<screenshot::Screenshot>),
     /// List the windows of tasks
     Windows(windows::Windows),
     /// Put the window of a task before all others
@@ -107,6 +110,7 @@ impl Cli {
             | Verb::Files(_)
             | Verb::Cancel(_)
             | Verb::Profiles(_)
+            | Verb::Screenshot(_)
             | Verb::Windows(_)
             | Verb::Focus(_)
             | Verb::Tile(_)
@@ -129,6 +133,7 @@ impl Cli {
             Verb::Files(verb) => verb.run().await,
             Verb::Cancel(verb) => verb.run().await,
             Verb::Profiles(verb) => verb.run().await,
+            Verb::Screenshot(verb) => verb.run().await,
             Verb::Windows(verb) => verb.run().await,
             Verb::Focus(verb) => verb.run().await,
             Verb::Tile(verb) => verb.run().await,

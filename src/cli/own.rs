@@ -45,6 +45,8 @@ impl Own {
             browsers: browser.into_iter().collect(),
             no_sandbox,
             away_max: AWAY_MAX,
+            // It would go with the directory before anybody could look at it.
+            evidence: false,
             ..Settings::defaults(state_dir.path().to_owned())
         };
         let server = server::start(settings).await.map_err(|error| Problem::from_start(&error))?;

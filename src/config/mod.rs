@@ -68,6 +68,8 @@ pub struct Settings {
     pub away_max: Duration,
     /// How much room the downloads of one job may take, in MiB.
     pub downloads_max_mb: NonZeroU64,
+    /// Keep the last picture of what comes to a bad end.
+    pub evidence: bool,
     /// How long a shutdown waits for streams to end.
     pub drain: Duration,
     /// Where the end of each job is posted; none for nowhere.
@@ -137,6 +139,7 @@ impl Settings {
             legacy_rest: false,
             away_max: AWAY_MAX,
             downloads_max_mb: DOWNLOADS_MAX_MB,
+            evidence: true,
             drain: DRAIN,
             webhook_url: None,
             webhook_secret_file: None,

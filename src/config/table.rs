@@ -263,6 +263,18 @@ pub const SETTINGS: &[Setting] = &[
         show: |of| Some(of.downloads_max_mb.to_string()),
     },
     Setting {
+        name: "evidence",
+        flag: "evidence",
+        env: "COMET_TASK_RUNNER_EVIDENCE",
+        other_env: None,
+        value_name: "BOOL",
+        help: "Keep what the page showed last of a task that failed, timed out or was ended by a rule",
+        default_words: None,
+        form: Form::Switch,
+        read: |to, given| given.switch().map(|on| to.evidence = on),
+        show: |of| Some(of.evidence.to_string()),
+    },
+    Setting {
         name: "drain",
         flag: "drain",
         env: "COMET_TASK_RUNNER_DRAIN",

@@ -65,15 +65,23 @@ impl Attendant {
     /// One message of the browser. True when it meant anything.
     pub(super) async fn hear_browser(&mut self, number: u64, message: &[u8]) -> bool {
         let Some(session) = self.session.as_mut() else { return false };
-        let Step { facts, commands, save, said } = session.receive(message);
+        let Step { facts, commands, save, said, answered } = session.receive(message);
         self.hear_said(number, said);
-        let weighty = !facts.is_empty() || save.is_some();
+        // A picture is worth an acknowledgement: the shim holds megabytes of it until then.
+        let weighty = !facts.is_empty() || save.is_some() || !answered.is_empty();
+        for (question, answer) in answered {
+            if let Some(reply) = self.asked_of_page.remove(&question) {
+                // Who asked may have lost patience.
+                drop(reply.send(answer));
+            }
+        }
         for (index, fact) in facts.into_iter().enumerate() {
             self.take_in(number, u8::try_from(index).unwrap_or(u8::MAX), fact).await;
         }
         for command in commands {
             self.send(Order::Browser(command)).await;
         }
+        self.ask_what_waits().await;
         if let Some(saved) = save {
             self.save(&saved).await;
         }

@@ -6,11 +6,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Limits, Problem,
     admission::{Admission, Memory, Want},
+    capture::CAPTURES_MAX,
     files::Files,
     live::LiveJobs,
     log::Logs,
@@ -53,6 +55,8 @@ pub struct HostParts {
     pub away_max: Duration,
     /// How many bytes the downloads of one job may have.
     pub downloads_bytes_max: u64,
+    /// Keep the last picture of what comes to a bad end.
+    pub evidence: bool,
 }
 
 /// The host side's shared state.
@@ -68,6 +72,9 @@ pub struct Host {
     pub(super) away_max: Duration,
     pub(super) downloads_bytes_max: u64,
     pub(super) files: Files,
+    pub(super) evidence: bool,
+    /// Pictures that may be taken at once.
+    pub(super) captures: Semaphore,
     pub(super) name: String,
     pub(super) boot_id: String,
     pub(super) started_at: WallTime,
@@ -105,6 +112,8 @@ impl Host {
             no_sandbox: parts.no_sandbox,
             away_max: parts.away_max,
             downloads_bytes_max: parts.downloads_bytes_max,
+            evidence: parts.evidence,
+            captures: Semaphore::new(CAPTURES_MAX),
             name: process::host_name(),
             boot_id: process::boot_id(),
             started_at: now().wall,

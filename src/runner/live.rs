@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     Cancellation, PageReport, ProcessReading, Reported, Sample,
     admission::{QueuePlace, Queued, Standings},
+    capture::INTERVAL,
     host::boot_now,
     log::{BrowserLog, LogStage},
     peaks::Peaks,
@@ -20,6 +22,7 @@ use super::{
     samples::Place,
 };
 use crate::{
+    browser::{Answer, NoAnswer, Question},
     job::{BootTime, Job, Phase, Refusal, TaskId},
     ledger::{JobLog, Ledger, ReadError},
     process::{Identity, TreeRoot},
@@ -38,6 +41,8 @@ pub(super) enum Ask {
     Cancel(Cancellation, Reply<Arc<Job>>),
     /// Take this report.
     Report(PageReport, Reply<Result<Reported, Refusal>>),
+    /// Ask its page. The answer may never come.
+    Page(Question, Reply<Result<Answer, NoAnswer>>),
     /// Put its page before the other ones of its browser; answered when the browser says that it is there.
     BringToFront(Reply<()>),
 }
@@ -62,6 +67,8 @@ pub(super) struct Live {
     pub(super) peaks: Peaks,
     /// When the latest look at its processes began, in nanoseconds since boot; 0 for never.
     looked_at_ns: AtomicU64,
+    /// When somebody last asked for a picture of it, in nanoseconds since boot; 0 for never.
+    pictured_at_ns: AtomicU64,
 }
 
 impl Live {
@@ -143,6 +150,14 @@ impl Live {
         self.looked_at_ns.store(at.nanos(), Ordering::Relaxed);
     }
 
+    /// Notes that a picture is taken of it, unless the last one was a moment ago: then says how long to wait.
+    pub(super) fn is_pictured(&self, at: BootTime) -> Result<(), Duration> {
+        let (relaxed, interval_ns) = (Ordering::Relaxed, u64::try_from(INTERVAL.as_nanos()).unwrap_or(u64::MAX));
+        let next = |last: u64| (last == 0 || at.nanos() >= last.saturating_add(interval_ns)).then_some(at.nanos());
+        let noted = self.pictured_at_ns.fetch_update(relaxed, relaxed, next);
+        noted.map(drop).map_err(|last| BootTime::from_nanos(last).saturating_add(INTERVAL).saturating_since(at))
+    }
+
     pub(super) fn queues_at(&self, place: QueuePlace) {
         drop(self.place.set(place));
     }
@@ -195,6 +210,7 @@ impl LiveJobs {
             shim: OnceLock::new(),
             peaks: Peaks::default(),
             looked_at_ns: AtomicU64::default(),
+            pictured_at_ns: AtomicU64::default(),
         });
         self.lock().insert(live.log.id(), Arc::clone(&live));
         self.attendants.send_modify(|count| *count += 1);

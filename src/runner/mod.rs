@@ -19,6 +19,8 @@ mod admission;
 mod adopt;
 mod attend;
 mod attendant;
+mod capture;
+mod evidence;
 mod execute;
 mod files;
 mod host;
@@ -44,6 +46,7 @@ use std::{io, sync::Arc, time::Duration};
 
 pub use about::{About, KnownBrowser, Problem};
 pub use admission::{Limits, Load, QueueReason, Queued};
+pub use capture::{Area, CaptureError, CaptureOrder, CaptureSource, Encoding, Screenshot, Source, Unavailable, What};
 pub use files::{FileError, FileReader, Piece};
 pub use host::{Host, HostParts};
 pub use log::{BrowserLog, LogBatch, LogEntry, LogLevel, LogSource, LogStage, LogToRead};

@@ -340,7 +340,7 @@ fn with_roles(windows: Vec<Window>, page_is_gone: bool) -> Vec<(WindowRole, Wind
 }
 
 /// The window that a person who asks for a task means: that of its page, or else the first that is there.
-fn seen_first(windows: &[JobWindow]) -> Option<&JobWindow> {
+pub(super) fn seen_first(windows: &[JobWindow]) -> Option<&JobWindow> {
     windows.iter().find(|it| it.role == WindowRole::Page).or_else(|| windows.first())
 }
 

@@ -147,6 +147,7 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
         no_sandbox: settings.no_sandbox,
         away_max: settings.away_max,
         downloads_bytes_max: settings.downloads_max_mb.get().saturating_mul(MIB),
+        evidence: settings.evidence,
     })
     .await?;
     let (shutdown, cut) = (CancellationToken::new(), CancellationToken::new());

@@ -38,7 +38,14 @@ async fn unary_calls(client: &mut Client, task_id: &str) -> BTreeMap<&'static st
     let alive = v1::CallbackRequest { task_id: task_id.to_owned(), status: 2, ..v1::CallbackRequest::default() };
     let execute = v1::ExecuteRequest { url: url.clone(), validate_only: true, ..v1::ExecuteRequest::default() };
     let remove = v1::RemoveProfileRequest { name: "none".to_owned(), ..v1::RemoveProfileRequest::default() };
+    let pictured = v1::CaptureScreenshotRequest { task_id: task_id.to_owned(), ..Default::default() };
+    let focused = v1::FocusWindowRequest { task_id: task_id.to_owned(), ..Default::default() };
     let over_grpc = [
+        // Refused: there is neither a page nor a window.
+        ("CaptureScreenshot", json!({ "taskId": task_id }), code_of(&client.capture_screenshot(pictured).await)),
+        ("FocusWindow", json!({ "taskId": task_id }), code_of(&client.focus_window(focused).await)),
+        ("ListWindows", json!({}), code_of(&client.list_windows(v1::ListWindowsRequest::default()).await)),
+        ("TileWindows", json!({}), code_of(&client.tile_windows(v1::TileWindowsRequest::default()).await)),
         ("Execute", json!({ "url": url, "validateOnly": true }), code_of(&client.execute(execute).await)),
         ("GetStatus", json!({ "task_id": task_id }), code_of(&client.get_status(same).await)),
         ("Callback", json!({ "taskId": task_id, "status": "RUNNING" }), code_of(&client.callback(alive).await)),

@@ -6,7 +6,7 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Output, Stdio},
 };
 
 use tokio::{process::Command, time::timeout};
@@ -69,13 +69,24 @@ impl Shell {
 
     /// Runs one block, and gives what it prints.
     async fn run(&self, block: &str) -> String {
-        let mut shell = Command::new("sh");
-        shell.args(["-euc", &block.replace(URL.0, URL.1)]).env("PATH", &self.path).envs(&self.variables);
-        shell.stdin(Stdio::null()).kill_on_drop(true);
-        let output = timeout(SOON, shell.output()).await.expect("the block ends soon").unwrap();
+        let output = self.output(block).await;
         let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{block}\nended with {}:\n{stdout}{stderr}", output.status);
         stdout.into_owned()
+    }
+
+    /// Runs one block that a stub cannot satisfy, and gives the refusal.
+    async fn refused(&self, block: &str) -> String {
+        let output = self.output(block).await;
+        assert!(!output.status.success(), "{block}\nwas not refused");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    async fn output(&self, block: &str) -> Output {
+        let mut shell = Command::new("sh");
+        shell.args(["-euc", &block.replace(URL.0, URL.1)]).env("PATH", &self.path).envs(&self.variables);
+        shell.stdin(Stdio::null()).kill_on_drop(true);
+        timeout(SOON, shell.output()).await.expect("the block ends soon").unwrap()
     }
 }
 
@@ -121,6 +132,7 @@ async fn with_grpcurl(shell: &mut Shell, readme: &Readme) {
         assert!(told.contains(&task_id), "{list}: {told}");
     }
     assert!(shell.run(call("GetRunner")).await.contains("\"name\": \"stub\""));
+    assert!(shell.refused(call("CaptureScreenshot")).await.contains("there is no picture to be had"));
 
     assert_eq!(shell.run(call("ReadLog")).await, "", "a stub has nothing to say");
 

@@ -301,9 +301,10 @@ fn comments_promise_nothing_and_do_not_chat() {
 }
 
 /// Those who wait for what has no event.
-const NAPPERS: [(&str, &str); 3] = [
+const NAPPERS: [(&str, &str); 4] = [
     ("tests/it/service.rs", "`eventually`, for files and processes that others remove"),
     ("tests/it/real.rs", "the same for what follows a browser's exit"),
+    ("tests/it/screenshot.rs", "as long as the service says that a caller has to wait"),
     ("tests/it/restart_storm.rs", "the random moment of a kill, which is its very subject"),
 ];
 

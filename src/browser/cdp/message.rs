@@ -94,6 +94,26 @@ pub fn answer(message: &[u8]) -> Answer {
     serde_json::from_slice(message).unwrap_or_default()
 }
 
+/// The result of a command alone, by its own fields.
+///
+/// # Errors
+/// The browser's refusal; also when the result is not as expected.
+pub fn result<'a, R: Deserialize<'a>>(message: &'a [u8]) -> Result<R, AnswerError> {
+    #[derive(Deserialize)]
+    #[serde(bound(deserialize = "R: Deserialize<'de>"))]
+    struct Outcome<R> {
+        result: Option<R>,
+        error: Option<AnswerError>,
+    }
+    let unexpected = |words: String| AnswerError { code: 0, message: words };
+    match serde_json::from_slice::<Outcome<R>>(message) {
+        Ok(Outcome { error: Some(error), .. }) => Err(error),
+        Ok(Outcome { result: Some(result), .. }) => Ok(result),
+        Ok(Outcome { result: None, error: None }) => Err(unexpected("the answer is empty".to_owned())),
+        Err(error) => Err(unexpected(format!("the answer is not as expected: {error}"))),
+    }
+}
+
 /// A page, worker or the like.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

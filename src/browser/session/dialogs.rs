@@ -18,7 +18,7 @@ const DIALOGS_MAX: usize = 16;
 /// A dialog that waits for a person, and the session that told of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct OpenDialog {
-    session: String,
+    pub(super) session: String,
     pub(super) dialog: Dialog,
 }
 

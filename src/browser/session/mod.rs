@@ -11,6 +11,7 @@
 //! Invariants: the page runs no script before the report script is in place; a page that waits is always let go;
 //! only the page's first navigation is judged; nothing that a page sends can panic or grow this state.
 
+pub mod capture;
 mod console;
 mod dialogs;
 mod downloads;
@@ -33,6 +34,7 @@ use super::facts::{Fact, PageSample, bounded};
 use super::report;
 use super::said::Said;
 use crate::job::DialogPolicy;
+use capture::{Answered, Question};
 use dialogs::OpenDialog;
 use downloads::Running;
 use navigation::Navigation;
@@ -110,6 +112,8 @@ pub struct Step {
     pub save: Option<Saved>,
     /// What the page said in its console, which is nothing that happened to it.
     pub said: Vec<Said>,
+    /// What became of questions that were asked.
+    pub answered: Vec<Answered>,
 }
 
 /// Commands whose answers matter.
@@ -156,6 +160,10 @@ pub struct Session {
     /// The sample that was told last.
     told: PageSample,
     heard: console::Heard,
+    /// Questions that the browser has not answered yet.
+    open: HashMap<u32, Question>,
+    /// Whether the page's renderer died, and no document came after that.
+    crashed: bool,
 }
 
 /// Pages only: workers and extensions neither wait for us nor cost us messages.
@@ -180,6 +188,8 @@ impl Session {
             sample: PageSample::default(),
             told: PageSample::default(),
             heard: console::Heard::default(),
+            open: HashMap::new(),
+            crashed: false,
         }
     }
 
@@ -280,6 +290,9 @@ impl Session {
     }
 
     fn take_answer(&mut self, id: u32, message: &[u8], step: &mut Step) {
+        if self.take_open(id, message, step) {
+            return;
+        }
         let call = self.calls.remove(&id);
         let answer = message::answer(message);
         if let Some(product) = answer.result.product

@@ -74,6 +74,8 @@ impl Session {
             }
             "Page.frameNavigated" => {
                 if let Some(navigated) = message::params::<message::FrameNavigated>(message) {
+                    // A person may load a page again whose renderer died.
+                    self.crashed &= navigated.frame.parent_id.is_some();
                     self.judge_document(&navigated.frame, step);
                 }
             }

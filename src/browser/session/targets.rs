@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Call, Held, Session, Step};
+use super::{Call, Held, Session, Step, capture::NoAnswer};
 use crate::browser::cdp::message::{self, TargetInfo};
 use crate::browser::facts::{Fact, bounded};
 
@@ -45,6 +45,8 @@ impl Session {
             "Target.targetCrashed" => {
                 if let Some(crashed) = message::params::<message::Crashed>(message) {
                     if self.owns(&crashed.target_id) {
+                        self.crashed = true;
+                        self.nobody_answers(&NoAnswer::Crashed, step);
                         let oom = OUT_OF_MEMORY.contains(&crashed.status.as_str());
                         step.facts.push(Fact::PageCrashed { status: bounded(crashed.status), oom });
                     } else {
@@ -163,6 +165,7 @@ impl Session {
             self.changed = true;
             self.prepared = false;
             self.attaching = false;
+            self.nobody_answers(&NoAnswer::NotOpen, step);
             self.attach(step);
         }
     }
@@ -217,6 +220,7 @@ impl Session {
             if let Some(session) = self.state.session.take() {
                 self.session_gone(&session, step);
             }
+            self.nobody_answers(&NoAnswer::Closed, step);
         }
         self.tell_closed(step);
     }

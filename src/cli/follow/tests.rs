@@ -12,11 +12,12 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::*;
 use crate::api::v1::{
-    CallbackRequest, CallbackResponse, CancelJobRequest, CancelJobResponse, ExecuteRequest, ExecuteResponse,
-    FocusWindowRequest, FocusWindowResponse, GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse,
-    ListJobsRequest, ListJobsResponse, ListProfilesRequest, ListProfilesResponse, ListWindowsRequest,
-    ListWindowsResponse, ReadLogRequest, ReadLogResponse, RemoveProfileRequest, RemoveProfileResponse,
-    TileWindowsRequest, TileWindowsResponse, WatchJobsRequest, WatchJobsResponse,
+    CallbackRequest, CallbackResponse, CancelJobRequest, CancelJobResponse, CaptureScreenshotRequest,
+    CaptureScreenshotResponse, ExecuteRequest, ExecuteResponse, FocusWindowRequest, FocusWindowResponse,
+    GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse, ListJobsRequest, ListJobsResponse,
+    ListProfilesRequest, ListProfilesResponse, ListWindowsRequest, ListWindowsResponse, ReadLogRequest,
+    ReadLogResponse, RemoveProfileRequest, RemoveProfileResponse, TileWindowsRequest, TileWindowsResponse,
+    WatchJobsRequest, WatchJobsResponse,
     task_runner_server::{TaskRunner, TaskRunnerServer},
 };
 
@@ -54,6 +55,13 @@ impl TaskRunner for Script {
 
     async fn cancel_job(&self, _: Request<CancelJobRequest>) -> Result<Response<CancelJobResponse>, Status> {
         unreachable!("following cancels nothing")
+    }
+
+    async fn capture_screenshot(
+        &self,
+        _: Request<CaptureScreenshotRequest>,
+    ) -> Result<Response<CaptureScreenshotResponse>, Status> {
+        unreachable!("following pictures nothing")
     }
 
     async fn list_jobs(&self, _: Request<ListJobsRequest>) -> Result<Response<ListJobsResponse>, Status> {

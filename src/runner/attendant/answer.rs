@@ -2,16 +2,20 @@
 
 use super::Attendant;
 use crate::{
-    browser::Session,
+    browser::{Answer, NoAnswer, Question, Session},
     job::{Fact, Phase, Refusal},
     process::Order,
     runner::{
         Cancellation, PageReport, Reported,
+        evidence::Evidence,
         host::boot_now,
         live::{Ask, Reply},
         recorder::Recorded,
     },
 };
+
+/// Most questions that wait for a page: some pictures' worth. A further one is refused.
+const UNASKED_MAX: usize = 8;
 
 impl Attendant {
     /// Answers somebody who asked about this job.
@@ -28,6 +32,36 @@ impl Attendant {
                     drop(reply.send(answer));
                 }
             }
+            Ask::Page(question, reply) => self.ask_page(question, reply).await,
+        }
+    }
+
+    /// Hands a question on to the page; its answer is heard with all else that the browser says. While there is no page
+    /// yet the question waits for it.
+    async fn ask_page(&mut self, question: Question, reply: Reply<Result<Answer, NoAnswer>>) {
+        if self.is_stopping() {
+            // Without a word: a browser that was told to go is as good as gone.
+            return;
+        }
+        let Some(session) = self.session.as_mut() else {
+            return drop(reply.send(Err(NoAnswer::NotOpen)));
+        };
+        match session.ask(question.clone()) {
+            Ok((number, command)) => {
+                self.asked_of_page.insert(number, reply);
+                self.send(Order::Browser(command)).await;
+            }
+            Err(NoAnswer::NotOpen) if self.unasked.len() < UNASKED_MAX => self.unasked.push((question, reply)),
+            Err(none) => drop(reply.send(Err(none))),
+        }
+    }
+
+    /// Asks what waited for the page, if it is there by now. Who has lost patience is forgotten.
+    pub(in crate::runner) async fn ask_what_waits(&mut self) {
+        for (question, reply) in std::mem::take(&mut self.unasked) {
+            if !reply.is_closed() {
+                self.ask_page(question, reply).await;
+            }
         }
     }
 
@@ -42,6 +76,10 @@ impl Attendant {
     async fn cancel(&mut self, cancellation: Cancellation) {
         if let Some(grace) = cancellation.grace {
             self.grace = grace;
+            if grace.is_zero() {
+                // At once means that not even its last picture is waited for.
+                self.evidence = Evidence::Over;
+            }
         }
         let finished = self.job().status.is_terminal();
         let launched = self.launched;

@@ -9,6 +9,7 @@ mod room;
 mod stop;
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,6 +18,7 @@ use super::{
     Host,
     admission::{BrowserHold, Grant, Launch, Slot},
     adopt::Opening,
+    evidence::Evidence,
     files,
     host::boot_now,
     live::{Attended, Reply},
@@ -25,7 +27,7 @@ use super::{
 use tokio::sync::oneshot;
 
 use crate::{
-    browser::Session,
+    browser::{Answer, NoAnswer, Question, Session},
     job::{BootTime, Deadline, EventId, Fact, Job, StopStep, TaskId, Timeout},
     process::{self, Order, Place, Shim},
 };
@@ -66,6 +68,11 @@ pub(super) struct Attendant {
     exit_step: StopStep,
     /// When the shim last told of an end: it waits only so long to be heard.
     end_told_at: Option<Instant>,
+    /// Who waits for what its page answers, by the question's number. As many as the session takes.
+    pub(super) asked_of_page: HashMap<u32, Reply<Result<Answer, NoAnswer>>>,
+    /// What its page is to be asked once it is there.
+    unasked: Vec<(Question, Reply<Result<Answer, NoAnswer>>)>,
+    pub(super) evidence: Evidence,
 }
 
 /// How long a leaving service waits for the shim of a job that is over: it takes a profile's directory away meanwhile.
@@ -94,6 +101,9 @@ impl Attendant {
             disarmed: false,
             exit_step: StopStep::ByItself,
             end_told_at: None,
+            asked_of_page: HashMap::new(),
+            unasked: Vec::new(),
+            evidence: Evidence::of(&job),
             host,
             attended,
         })
@@ -169,6 +179,7 @@ impl Attendant {
                     Box::pin(self.record(Fact::DeadlinePassed { timeout, launched: true })).await;
                 }
                 () = Self::eviction(&mut self.evicted) => Box::pin(self.make_room()).await,
+                kept = self.evidence.taken() => Box::pin(self.keep_evidence(kept)).await,
                 () = self.host.leaving.cancelled() => return false,
             }
         }

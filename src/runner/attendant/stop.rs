@@ -28,13 +28,15 @@ impl Attendant {
                 self.stop().await;
             }
             Phase::Running => {}
+            Phase::Stopping if self.holds_for_evidence(&job) => {}
             Phase::Stopping => self.stop().await,
             Phase::Over => {
                 self.slot = None;
                 if !std::mem::replace(&mut self.disarmed, true) {
                     self.send(Order::Disarm).await;
                 }
-                if job.exit.is_none() && (page_closed || job.spec.after_finish == AfterFinish::Close) {
+                let held = self.holds_for_evidence(&job);
+                if !held && job.exit.is_none() && (page_closed || job.spec.after_finish == AfterFinish::Close) {
                     self.stop().await;
                 } else if job.exit.is_none() {
                     self.keep_window(&job);

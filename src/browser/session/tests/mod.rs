@@ -1,6 +1,7 @@
 //! Conversations as they were recorded from a browser, and as a hostile page would have them.
 
 mod adoption;
+mod capture;
 mod console;
 mod dialogs;
 mod downloads;
