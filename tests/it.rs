@@ -123,6 +123,8 @@ mod tidy;
 mod timeouts;
 #[path = "it/tls.rs"]
 mod tls;
+#[path = "it/warm.rs"]
+mod warm;
 #[path = "it/watch.rs"]
 mod watch;
 #[path = "it/watch_jobs.rs"]

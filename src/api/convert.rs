@@ -87,7 +87,7 @@ impl From<&Sample> for v1::Sample {
 
 impl From<&ProcessReading> for v1::ProcessInfo {
     fn from(reading: &ProcessReading) -> Self {
-        let ProcessReading { tree, at } = reading;
+        let ProcessReading { tree, at, shared } = reading;
         Self {
             pid: tree.pid,
             name: tree.name.clone(),
@@ -96,6 +96,7 @@ impl From<&ProcessReading> for v1::ProcessInfo {
             memory_mb: tree.memory_bytes as f64 / MIB,
             process_count: tree.process_count,
             sampled_at: Some(timestamp(at.wall)),
+            shared: *shared,
         }
     }
 }

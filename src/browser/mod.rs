@@ -19,6 +19,7 @@ pub mod name;
 pub mod profile;
 pub mod report;
 pub mod session;
+pub mod shared;
 pub mod version;
 pub mod wrapper;
 
@@ -30,6 +31,7 @@ pub use facts::{Fact, PageSample};
 pub use name::Family;
 pub use report::{Report, ReportStatus};
 pub use session::{PagePlan, Saved, Session, Step};
+pub use shared::SharedBrowser;
 
 /// A browser that this machine can start.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -45,6 +45,8 @@ impl Own {
             browsers: browser.into_iter().collect(),
             no_sandbox,
             away_max: AWAY_MAX,
+            // There is no second task that could find it.
+            warm_idle: Duration::ZERO,
             ..Settings::defaults(state_dir.path().to_owned())
         };
         let server = server::start(settings).await.map_err(|error| Problem::from_start(&error))?;

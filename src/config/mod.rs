@@ -56,6 +56,8 @@ pub struct Settings {
     pub legacy_rest: bool,
     /// How long a browser may live on without a service.
     pub away_max: Duration,
+    /// How long a browser that tasks share is kept without one.
+    pub warm_idle: Duration,
     /// How long a shutdown waits for streams to end.
     pub drain: Duration,
     /// Where the end of each job is posted; none for nowhere.
@@ -86,6 +88,9 @@ pub const QUEUE_MAX: usize = 10_000;
 pub const WATCHERS_MAX: usize = 10_000;
 /// Default time without a service: a weekend would be too long to leave windows open, a night is not.
 pub const AWAY_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Default time without a task of a browser that tasks share: the next of a series finds it, and a quarter of a
+/// gigabyte is not held for long.
+pub const WARM_IDLE: Duration = Duration::from_secs(60);
 /// Default drain: long enough for a client to read one message, short enough for a supervisor's patience.
 pub const DRAIN: Duration = Duration::from_secs(10);
 /// The port when none is given.
@@ -110,6 +115,7 @@ impl Settings {
             no_sandbox: false,
             legacy_rest: false,
             away_max: AWAY_MAX,
+            warm_idle: WARM_IDLE,
             drain: DRAIN,
             webhook_url: None,
             webhook_secret_file: None,

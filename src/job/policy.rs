@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BootTime, Completion, Exit, ExitStatus, Phase, Reason, Record, ReportStatus, Status, Tier};
+use super::{BootTime, Completion, Exit, ExitStatus, Isolation, Phase, Reason, Record, ReportStatus, Status, Tier};
 
 /// What ran out of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -130,8 +130,20 @@ impl Record {
 
     /// What the exit of the browser process means for a task that nothing else has ended.
     pub(super) fn exit_verdict(&self, exit: &Exit, output_tail: &str) -> Verdict {
+        let verdict = self.own_exit_verdict(exit, output_tail);
+        match self.spec.isolation {
+            Isolation::Process => verdict,
+            Isolation::Context => Verdict {
+                message: format!("the browser that it shared with other tasks ended: {}", verdict.message),
+                ..verdict
+            },
+        }
+    }
+
+    fn own_exit_verdict(&self, exit: &Exit, output_tail: &str) -> Verdict {
         let managed = self.spec.tier == Tier::Managed;
-        let unanswered = managed && self.answer.is_none();
+        // A shared browser has answered long ago, and has a profile that nobody else knows.
+        let unanswered = managed && self.answer.is_none() && self.spec.isolation == Isolation::Process;
         match exit.status {
             ExitStatus::Code(EXIT_PROFILE_IN_USE) if unanswered => Verdict::failed(
                 Reason::ProfileInUse,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     browser::Browser,
-    job::{Accepted, AfterFinish, EventId, Job, Phase, Spec, TaskId, Tier},
+    job::{Accepted, AfterFinish, Completion, EventId, Isolation, Job, Phase, Profile, Spec, TaskId, Tier},
     ledger::{Append, Appended, Fault, JobLog, RequestKey},
 };
 
@@ -92,7 +92,7 @@ impl Host {
         let append = Append { job: Arc::clone(&job), event_id, expected_revision: 0, request_key };
         let turn = match ticket.try_granted() {
             // The shim gets ready while the job is made durable; its browser waits for the word.
-            Some(grant) => Turn::Now { grant, shim: attend::prepare(&self, job.id) },
+            Some(grant) => Turn::Now { grant, reach: attend::prepare(&self, Arc::clone(&job)) },
             None => Turn::Later(ticket),
         };
         match self.ledger.append(append).await {
@@ -147,6 +147,9 @@ impl Host {
         if let (Tier::ExitOnly, Some(field)) = (tier, order.needs_page_facts) {
             return Err(ExecuteError::TierCannot { field, browser: browser.name.clone() });
         }
+        if order.isolation == Isolation::Context {
+            self.may_share(browser, order)?;
+        }
         if self.needs_sandbox(browser) {
             return Err(ExecuteError::SandboxNeedsUser);
         }
@@ -180,6 +183,20 @@ impl Host {
             dialogs: order.dialogs,
             wait_for_popups: order.wait_for_popups,
         })
+    }
+
+    /// A browser is shared where each task in it can be told apart, and none brings a profile along.
+    fn may_share(&self, browser: &Browser, order: &Order) -> Result<(), ExecuteError> {
+        match (order.tier.unwrap_or(about::tier(browser)), &order.profile, order.completion) {
+            (Tier::ExitOnly, _, _) => {
+                Err(ExecuteError::TierCannot { field: "isolation", browser: browser.name.clone() })
+            }
+            (Tier::Managed, Profile::Named(_), _) => Err(ExecuteError::ContextCannot { field: "profile" }),
+            (Tier::Managed, Profile::Ephemeral, Completion::ProcessExit) => {
+                Err(ExecuteError::ContextCannot { field: "completion_policy" })
+            }
+            (Tier::Managed, Profile::Ephemeral, Completion::Any | Completion::RequireReport) => Ok(()),
+        }
     }
 
     fn browser(&self, name: Option<&str>) -> Result<&Browser, ExecuteError> {

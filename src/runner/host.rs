@@ -11,7 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Problem, admission::Admission, live::LiveJobs, recorder::Recorder, retention::Retention, sampler::Sampler,
-    token::StateKey,
+    token::StateKey, warm::Warm,
 };
 use crate::{
     browser::{Browser, command::DEV_SHM_BYTES_MIN},
@@ -44,6 +44,8 @@ pub struct HostParts {
     pub no_sandbox: bool,
     /// How long a browser may live on without a service.
     pub away_max: Duration,
+    /// How long a browser that tasks share is kept without one.
+    pub warm_idle: Duration,
 }
 
 /// The host side's shared state.
@@ -65,6 +67,8 @@ pub struct Host {
     pub(super) environment: Vec<(String, String)>,
     pub(super) admission: Arc<Admission>,
     pub(super) live: Arc<LiveJobs>,
+    /// The browsers that jobs share.
+    pub(super) warm: Arc<Warm>,
     pub(super) sampler: Arc<Sampler>,
     pub(super) retention: Retention,
     /// Fires when the service is about to leave; every task of the host side ends on it.
@@ -95,6 +99,7 @@ impl Host {
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
             live: Arc::default(),
+            warm: Warm::new(parts.warm_idle),
             sampler: Arc::default(),
             retention: Retention::default(),
             leaving: CancellationToken::new(),

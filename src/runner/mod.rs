@@ -25,6 +25,7 @@ mod launch;
 mod live;
 mod meters;
 mod order;
+mod reach;
 mod reconcile;
 mod recorder;
 mod retention;
@@ -33,6 +34,7 @@ mod samples;
 #[cfg(test)]
 mod tests;
 mod token;
+mod warm;
 
 use std::{sync::Arc, time::Duration};
 
@@ -87,6 +89,14 @@ pub enum ExecuteError {
         field: &'static str,
         /// The browser.
         browser: String,
+    },
+    /// A task that shares its browser cannot have what a field asks for.
+    #[error(
+        "isolation CONTEXT shares one browser, its profile and its process with other tasks, so {field} cannot be honoured; leave {field} out or choose isolation PROCESS"
+    )]
+    ContextCannot {
+        /// The field.
+        field: &'static str,
     },
     /// No browser at all.
     #[error("{BROWSER_NOT_FOUND}")]
@@ -194,6 +204,8 @@ pub struct ProcessReading {
     pub tree: TreeReading,
     /// When.
     pub at: Now,
+    /// It is of a browser that other tasks share: not the task's alone.
+    pub shared: bool,
 }
 
 /// What a watcher needs.

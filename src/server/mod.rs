@@ -143,6 +143,7 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
         queue_max: settings.queue_max,
         no_sandbox: settings.no_sandbox,
         away_max: settings.away_max,
+        warm_idle: settings.warm_idle,
     })
     .await?;
     let (shutdown, cut) = (CancellationToken::new(), CancellationToken::new());

@@ -15,12 +15,13 @@ use super::{
     adopt::Opening,
     host::boot_now,
     live::Attended,
+    reach::Reach,
     recorder::Recorded,
 };
 use crate::{
     browser::Session,
     job::{BootTime, Deadline, EventId, Fact, Job, StopStep, TaskId, Timeout},
-    process::{self, Order, Place, Shim},
+    process::{self, Order, Place},
 };
 
 /// Whether a job goes on, and with what.
@@ -42,7 +43,7 @@ pub(super) struct Attendant {
     pub(super) opening: Opening,
     slot: Option<Slot>,
     profile: Option<ProfileHold>,
-    shim: Option<Shim>,
+    reach: Option<Reach>,
     pub(super) session: Option<Session>,
     heard_at: BootTime,
     acknowledged: u64,
@@ -71,7 +72,7 @@ impl Attendant {
             opening: Opening::Fresh,
             slot: None,
             profile: None,
-            shim: None,
+            reach: None,
             session: None,
             heard_at: boot_now(),
             acknowledged: 0,
@@ -101,10 +102,11 @@ impl Attendant {
         self.profile = Some(profile);
     }
 
-    pub(super) fn take_up(&mut self, shim: Shim) {
+    pub(super) fn take_up(&mut self, reach: Reach) {
         self.launched = true;
-        self.attended.live.lives_below(shim.hello().shim.clone());
-        self.shim = Some(shim);
+        self.exit_step = reach.least_step();
+        self.attended.live.lives_below(reach.shim().clone());
+        self.reach = Some(reach);
     }
 
     /// Until nothing more can happen to the job by itself, or the service leaves.
@@ -118,9 +120,9 @@ impl Attendant {
                 break;
             }
             let deadline = if job.process.is_some() { job.deadline(self.heard_at) } else { self.launch_deadline() };
-            let Some(shim) = self.shim.as_mut() else { return };
+            let Some(reach) = self.reach.as_mut() else { return };
             tokio::select! {
-                told = shim.next() => match told {
+                told = reach.next() => match told {
                     Some(numbered) => Box::pin(self.hear(numbered)).await,
                     None => Box::pin(self.shim_gone()).await,
                 },
@@ -148,14 +150,14 @@ impl Attendant {
 
     /// The last acknowledgement lets the shim clean up and leave; a named profile is free only then.
     async fn part(self: Box<Self>) {
-        let heard_in_time =
-            self.shim.is_some() && self.end_told_at.is_some_and(|at| at.elapsed() < process::ACKNOWLEDGE_MAX / 2);
-        let Self { host, attended, place, profile, shim, slot, .. } = *self;
+        let own = self.reach.as_ref().is_some_and(|reach| !reach.is_shared());
+        let heard_in_time = own && self.end_told_at.is_some_and(|at| at.elapsed() < process::ACKNOWLEDGE_MAX / 2);
+        let Self { host, attended, place, profile, reach, slot, .. } = *self;
         let task_id = attended.live.log.id();
         drop(slot);
         // Not to be asked any more: what comes now is recorded without an attendant.
         let presence = attended.withdraw();
-        if let Some(mut shim) = shim {
+        if let Some(Reach::Own(mut shim)) = reach {
             let given_up = async {
                 host.leaving.cancelled().await;
                 tokio::time::sleep(PART_MAX).await;
@@ -196,8 +198,8 @@ impl Attendant {
     }
 
     pub(super) async fn send(&mut self, order: Order) {
-        if let Some(shim) = self.shim.as_mut()
-            && let Err(error) = shim.send(&order).await
+        if let Some(reach) = self.reach.as_mut()
+            && let Err(error) = reach.send(order).await
         {
             // Its end is noticed, and dealt with, where its messages are read.
             tracing::debug!(task_id = %self.id(), %error, "the shim did not take an order");
