@@ -38,12 +38,10 @@ async fn start_with(options: Options) -> Option<Real> {
     Real::start_with(options, Seats::take(1, &[])?).await
 }
 
-/// The process in which a task's page runs: the youngest renderer.
-fn renderer_of(browser: u32) -> Ending {
-    let renderers = processes::descendants(browser).into_iter();
-    let renderers = renderers.filter(|pid| processes::command_line(*pid).contains("--type=renderer"));
-    let youngest = renderers.filter_map(processes::Named::of).max_by_key(|process| process.start_ticks);
-    Ending::of(youngest.expect("a page that is shown has a process").pid).unwrap()
+/// The processes in which the pages of a browser run, one of them spare.
+fn renderers(browser: u32) -> Vec<Ending> {
+    let children = processes::descendants(browser).into_iter();
+    children.filter(|pid| processes::command_line(*pid).contains("--type=renderer")).filter_map(Ending::of).collect()
 }
 
 /// What proves that a context is gone and that nothing else was done to get there.
@@ -216,10 +214,10 @@ async fn what_ended_while_no_service_was_there_is_told_by_the_next() {
         real.shown(&begun.task_id).await;
     }
     let [shim] = shims(&real.service).try_into().unwrap();
-    let page = renderer_of(killed.process_id);
+    let pages = renderers(killed.process_id);
     real.service.kill();
     real.pages.open_gate();
-    page.wait();
+    eventually("that the page has reported and closed", || pages.iter().any(Ending::has_come));
     let shim = Ending::of(shim.pid).unwrap();
     processes::signal(killed.process_id, Signal::SEGV);
     shim.wait();

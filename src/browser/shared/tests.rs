@@ -33,13 +33,13 @@ fn page(target: &str, context: &str) -> Value {
     json!({ "targetId": target, "type": "page", "browserContextId": context })
 }
 
-fn event(session: &str, method: &str, params: Value) -> Vec<u8> {
+fn event(session: &str, method: &str, params: &Value) -> Vec<u8> {
     bytes(&json!({ "method": method, "params": params, "sessionId": session }))
 }
 
-fn attached(root: &str, session: &str, page: Value) -> Vec<u8> {
+fn attached(root: &str, session: &str, page: &Value) -> Vec<u8> {
     let params = json!({ "sessionId": session, "targetInfo": page, "waitingForDebugger": true });
-    event(root, "Target.attachedToTarget", params)
+    event(root, "Target.attachedToTarget", &params)
 }
 
 fn said(heard: &Heard) -> Option<(TaskId, Value)> {
@@ -77,19 +77,19 @@ fn two_tasks_may_ask_under_the_same_id_and_each_hears_its_own_answer() {
 fn a_page_is_told_of_to_its_own_task_and_let_run_by_every_other() {
     let mut browser = SharedBrowser::new();
     let (first, _second) = (open(&mut browser, 1), open(&mut browser, 2));
-    let heard = browser.receive(&attached("R1", "S1", page("T1", "C1")));
+    let heard = browser.receive(&attached("R1", "S1", &page("T1", "C1")));
     let (to, told) = said(&heard).unwrap();
     assert_eq!((to, told.get("sessionId"), heard.changed), (first, None, true), "told as by a browser of its own");
     assert!(heard.commands.is_empty(), "it is the task that lets its page run");
 
-    let heard = browser.receive(&attached("R2", "S2", page("T1", "C1")));
+    let heard = browser.receive(&attached("R2", "S2", &page("T1", "C1")));
     let sent = parsed(&heard.commands);
     assert_eq!((heard.word, sent.len()), (None, 1));
     assert_eq!((&sent[0]["method"], &sent[0]["sessionId"]), (&json!("Runtime.runIfWaitingForDebugger"), &json!("S2")));
 
     let paint = json!({ "method": "Page.loadEventFired", "params": {}, "sessionId": "S1" });
     assert_eq!(said(&browser.receive(&bytes(&paint))), Some((first, paint)));
-    let stray = event("S2", "Page.loadEventFired", json!({}));
+    let stray = event("S2", "Page.loadEventFired", &json!({}));
     assert_eq!(browser.receive(&stray), Heard::default());
 }
 
@@ -98,12 +98,12 @@ fn a_document_waits_for_its_own_task_only() {
     let mut browser = SharedBrowser::new();
     let (first, second) = (open(&mut browser, 1), open(&mut browser, 2));
     for (root, task, target, context) in [("R1", first, "T1", "C1"), ("R2", second, "T2", "C2")] {
-        let created = event(root, "Target.targetCreated", json!({ "targetInfo": page(target, context) }));
+        let created = event(root, "Target.targetCreated", &json!({ "targetInfo": page(target, context) }));
         assert_eq!(said(&browser.receive(&created)).unwrap().0, task);
     }
-    let foreign = event("R1", "Target.targetCreated", json!({ "targetInfo": page("T2", "C2") }));
+    let foreign = event("R1", "Target.targetCreated", &json!({ "targetInfo": page("T2", "C2") }));
     assert_eq!(browser.receive(&foreign), Heard::default());
-    let paused = |frame: &str| event("R2", "Fetch.requestPaused", json!({ "requestId": "q", "frameId": frame }));
+    let paused = |frame: &str| event("R2", "Fetch.requestPaused", &json!({ "requestId": "q", "frameId": frame }));
     assert_eq!(said(&browser.receive(&paused("T2"))).unwrap().0, second);
     let heard = browser.receive(&paused("T1"));
     let sent = parsed(&heard.commands);
@@ -129,7 +129,7 @@ fn a_task_sees_the_pages_of_its_own_context_only_and_cannot_close_the_browser() 
 }
 
 /// The answers to the end of a context, up to the one that lists what is left.
-fn end(browser: &mut SharedBrowser, task: TaskId, left: Value) -> Heard {
+fn end(browser: &mut SharedBrowser, task: TaskId, left: &Value) -> Heard {
     let dispose = parsed(&browser.end(task));
     assert_eq!(dispose[0]["method"], "Target.disposeBrowserContext");
     assert!(browser.end(task).is_empty(), "once is enough");
@@ -144,17 +144,17 @@ fn end(browser: &mut SharedBrowser, task: TaskId, left: Value) -> Heard {
 fn a_context_is_gone_when_the_browser_says_so_of_each_of_its_pages() {
     let mut browser = SharedBrowser::new();
     let (first, second) = (open(&mut browser, 1), open(&mut browser, 2));
-    browser.receive(&attached("R1", "S1", page("T1", "C1")));
-    browser.receive(&attached("R2", "S2", page("T2", "C2")));
+    browser.receive(&attached("R1", "S1", &page("T1", "C1")));
+    browser.receive(&attached("R2", "S2", &page("T2", "C2")));
 
-    let heard = end(&mut browser, first, json!([page("T2", "C2")]));
+    let heard = end(&mut browser, first, &json!([page("T2", "C2")]));
     assert_eq!(heard.word, Some((first, Word::Ended)));
     assert_eq!(parsed(&heard.commands)[0]["params"], json!({ "sessionId": "R1" }), "its connection ends with it");
     assert_eq!(browser.kept().tasks().collect::<Vec<_>>(), [second]);
 
-    let heard = end(&mut browser, second, json!([page("T2", "C2")]));
+    let heard = end(&mut browser, second, &json!([page("T2", "C2")]));
     assert_eq!(heard.word, None, "a page of it is left");
-    let destroyed = event("R2", "Target.targetDestroyed", json!({ "targetId": "T2" }));
+    let destroyed = event("R2", "Target.targetDestroyed", &json!({ "targetId": "T2" }));
     assert_eq!(browser.receive(&destroyed).word, Some((second, Word::Ended)));
     assert!(!browser.has(second));
 }
@@ -186,11 +186,11 @@ fn a_refused_share_leaves_no_context_behind() {
 fn another_service_hears_the_sessions_that_were_kept_and_ends_what_nobody_knows() {
     let mut browser = SharedBrowser::new();
     let first = open(&mut browser, 1);
-    browser.receive(&attached("R1", "S1", page("T1", "C1")));
+    browser.receive(&attached("R1", "S1", &page("T1", "C1")));
     let kept = serde_json::to_vec(&browser.kept()).unwrap();
 
     let (mut next, commands) = SharedBrowser::resume(2, serde_json::from_slice(&kept).unwrap());
-    let reported = event("S1", "Runtime.bindingCalled", json!({}));
+    let reported = event("S1", "Runtime.bindingCalled", &json!({}));
     assert_eq!(said(&next.receive(&reported)).unwrap().0, first);
     let asked = parsed(&commands);
     let contexts = json!({ "id": asked[0]["id"], "result": { "browserContextIds": ["C1", "C7"] } });
@@ -206,6 +206,6 @@ fn what_makes_no_sense_is_nobodys() {
         assert_eq!(browser.receive(message.as_bytes()), Heard::default(), "{message}");
     }
     for method in ["Target.attachedToTarget", "Fetch.requestPaused", "Target.targetDestroyed"] {
-        assert_eq!(browser.receive(&event("R1", method, json!({ "sessionId": 1 }))), Heard::default(), "{method}");
+        assert_eq!(browser.receive(&event("R1", method, &json!({ "sessionId": 1 }))), Heard::default(), "{method}");
     }
 }

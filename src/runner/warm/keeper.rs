@@ -103,7 +103,8 @@ impl Keeper {
             }
             let (at, leaving) = (self.next_deadline(), self.host.leaving.clone());
             let listener = self.table.next_listener();
-            let may_hear = !self.table.has_waiting() && !(self.is_over && self.shim.is_none());
+            let has_more = self.shim.is_some() || !self.is_over;
+            let may_hear = has_more && !self.table.has_waiting();
             tokio::select! {
                 permit = room(listener) => self.table.tell_next(permit),
                 told = next(&mut self.shim, &mut self.left), if may_hear => match told {
@@ -193,9 +194,8 @@ impl Keeper {
     }
 
     fn share(&mut self, task: Task, seat: super::Seat, reply: ShareReply) {
-        let Some(known) = self.known.clone().filter(|_| !self.is_over && self.shim.is_some()) else {
-            return drop(reply.send(Err(ShareError::Ended)));
-        };
+        // Without an answer another browser is asked for.
+        let Some(known) = self.known.clone().filter(|_| !self.is_ending && !self.is_over) else { return };
         let (share, tell) = Share::new(task, known, seat);
         self.table.seat(task, tell, Stage::Seated);
         // Gone, it took its share with it, which is noticed as any other.
@@ -213,41 +213,32 @@ impl Keeper {
             }
             Told::Exited(mut exited) => {
                 tracing::info!(browser = %self.kind.browser, status = ?exited.status, "a shared browser ended");
-                self.is_over = exited.empty;
+                (self.is_ending, self.is_over) = (true, exited.empty);
                 // What it printed may be any task's.
                 exited.output_tail.clear();
-                let over = exited.empty;
-                self.retire_with(number, Told::Exited(exited), over);
+                self.end_all(number, &Told::Exited(exited));
             }
             Told::Empty(empty) => {
                 self.is_over = true;
-                self.retire_with(number, Told::Empty(empty), true);
+                self.end_all(number, &Told::Empty(empty));
             }
         }
         self.acknowledge(false).await;
     }
 
     /// The browser is no more: who had a context in it is told how it ended, and who waits for one that there is none.
-    fn retire_with(&mut self, number: u64, told: Told, over: bool) {
+    fn end_all(&mut self, number: u64, told: &Told) {
         self.host.warm.retire(&self.door);
         let without = self.table.at(&[Stage::Seated, Stage::Opening]);
         for task in self.table.at(&[Stage::Open]) {
             self.table.tells(task, number, told.clone());
-            if over {
+            if self.is_over {
                 self.table.moves_to(task, Stage::Over);
             }
         }
         for task in without {
             let why = "the browser that was to be shared ended before the task had its context".to_owned();
             self.table.tells(task, number, Told::Refused(Refused::by_peer("context", why)));
-            self.table.moves_to(task, Stage::Over);
-        }
-    }
-
-    fn end_all(&mut self, number: u64, told: &Told) {
-        self.host.warm.retire(&self.door);
-        for task in self.table.at(&[Stage::Seated, Stage::Opening, Stage::Open]) {
-            self.table.tells(task, number, told.clone());
             self.table.moves_to(task, Stage::Over);
         }
     }
@@ -357,10 +348,12 @@ impl Keeper {
 
     /// A browser that nobody needs does not outlive the service; one with jobs waits for the next.
     async fn leave(mut self) {
-        if !self.table.is_empty() || self.is_ending || self.is_over {
+        if !self.table.is_empty() || self.is_over {
             return;
         }
-        self.close().await;
+        if !self.is_ending {
+            self.close().await;
+        }
         let Some(mut shim) = self.shim.take() else { return };
         let ended = async {
             while let Some(Numbered { number, .. }) = shim.next().await {

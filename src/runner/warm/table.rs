@@ -160,3 +160,64 @@ impl Table {
         self.waiting.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn task(number: u128) -> Task {
+        Task::new(Uuid::from_u128(number))
+    }
+
+    fn hears(table: &mut Table, task: Task, number: u64) {
+        table.hears(number);
+        table.tells(task, number, Told::Browser(Vec::new()));
+    }
+
+    #[test]
+    fn a_message_is_acknowledged_once_everybody_before_it_has_taken_in_theirs() {
+        let ((tell, _told), mut table) = (mpsc::channel(1), Table::default());
+        let [first, second] = [task(1), task(2)];
+        table.seat(first, tell.clone(), Stage::Open);
+        table.seat(second, tell, Stage::Open);
+        hears(&mut table, first, 3);
+        hears(&mut table, second, 4);
+        table.hears(5);
+        table.took_in(second, 4);
+        assert_eq!(table.acknowledge(true), Some(2), "the first has not taken in the third");
+        assert_eq!(table.acknowledge(true), None, "once is enough");
+        table.took_in(first, 3);
+        assert_eq!(table.acknowledge(false), None, "there is no hurry");
+        assert_eq!(table.acknowledge(true), Some(5));
+        table.hears(5 + UNACKNOWLEDGED_MAX);
+        assert_eq!(table.acknowledge(false), Some(5 + UNACKNOWLEDGED_MAX), "what is nobody's is not kept for ever");
+    }
+
+    #[test]
+    fn who_listens_no_more_holds_nothing_back() {
+        let (tell, told) = mpsc::channel(1);
+        let mut table = Table::default();
+        table.seat(task(1), tell, Stage::Open);
+        hears(&mut table, task(1), 1);
+        assert!(table.clear().is_empty() && table.has_waiting());
+        drop(told);
+        assert_eq!(table.clear().len(), 1);
+        assert!(table.is_empty() && !table.has_waiting() && table.all_taken_in());
+        assert_eq!(table.acknowledge(true), Some(1));
+    }
+
+    #[test]
+    fn an_end_is_due_at_the_earliest_word_and_not_once_it_was_told() {
+        let ((tell, _told), mut table) = (mpsc::channel(1), Table::default());
+        table.seat(task(1), tell, Stage::Open);
+        table.end_within(task(1), Duration::from_secs(60));
+        table.end_within(task(1), Duration::ZERO);
+        table.end_within(task(1), Duration::from_secs(60));
+        assert!(table.end_by().is_some_and(|by| by <= Instant::now()));
+        table.moves_to(task(1), Stage::Over);
+        assert_eq!(table.end_by(), None);
+    }
+}
