@@ -3,7 +3,7 @@
 use comet_task_runner::api::v1::{
     self,
     browser::Isolation,
-    execute_request::{AfterFinish, CompletionPolicy},
+    execute_request::{AfterFinish, CompletionPolicy, Mode},
     job::{Reason, Status},
     tree_end::Step,
 };
@@ -11,11 +11,12 @@ use rustix::process::Signal;
 use tonic::Code;
 
 use super::{
+    display::Display,
     history,
     nothing_left::shims,
     processes::{self, Ending},
     real::{Real, Seats, assert_ended, headless, load_state, seconds},
-    service::{Options, Service, eventually},
+    service::{Options, Service, eventually, next, watch},
     wire::refused,
 };
 
@@ -50,6 +51,16 @@ fn assert_context_ended(job: &v1::Job) {
     assert_eq!((end.step(), end.killed_count, job.is_process_alive), (Step::Closed, 0, false), "{job:?}");
     assert_eq!((job.exit_code, job.exit_signal), (None, None), "its browser lives on: {job:?}");
     assert_eq!(job.browser.as_ref().unwrap().isolation(), Isolation::Context);
+}
+
+async fn process_info(real: &mut Real, task_id: &str) -> v1::ProcessInfo {
+    let mut stream = real.client.watch_job(watch(task_id)).await.unwrap().into_inner();
+    loop {
+        let message = next(&mut stream).await.unwrap().expect("the stream goes on");
+        if let Some(info) = message.sample.and_then(|sample| sample.process_info) {
+            return info;
+        }
+    }
 }
 
 /// Two tasks whose pages are shown.
@@ -110,6 +121,40 @@ async fn a_shared_browser_tells_each_task_of_its_own_page_only() {
         real.cancel(&job.task_id).await;
         assert_context_ended(&real.finish(&job.task_id).await);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_shared_browser_takes_is_told_as_shared() {
+    let Some(mut real) = start().await else { return };
+    let [first, second] = two_shown(&mut real).await;
+    let own = real.begin(headless(&real.pages.url("/idle"))).await;
+    let readings = [process_info(&mut real, &first.task_id).await, process_info(&mut real, &second.task_id).await];
+    for reading in readings {
+        assert_eq!((reading.pid, reading.shared), (first.process_id, true), "{reading:?}");
+        assert!(reading.memory_mb > 1.0 && reading.process_count > 1, "{reading:?}");
+    }
+    assert!(!process_info(&mut real, &own.task_id).await.shared);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_share_a_browser_that_outlives_the_last_of_them() {
+    let Some(seats) = Seats::take(1, &["Xvfb", "openbox", "xdotool"]) else { return };
+    let display = Display::start();
+    let Some(mut real) = Real::start_with(options().env("DISPLAY", &display.name), seats).await else { return };
+    let window = |url: &str| v1::ExecuteRequest { mode: Mode::Headed.into(), ..shared(url) };
+    let close = real.pages.script("/close", "setTimeout(() => window.close(), 50)");
+    let first = real.run(window(&close)).await;
+    assert_ended(&first, Status::Done, Reason::PageClosed);
+    assert_context_ended(&first);
+    let without = real.begin(shared(&real.pages.html("/idle", IDLE))).await;
+    assert_ne!(without.process_id, first.process_id, "one without windows is another browser");
+    let second = real.begin(window(&real.pages.url("/idle"))).await;
+    assert_eq!(second.process_id, first.process_id);
+    real.shown(&second.task_id).await;
+    let title = display.run("timeout", &["60", "xdotool", "search", "--sync", "--onlyvisible", "--name", "idle"]);
+    assert!(!title.is_empty(), "its page is in a window");
+    real.cancel(&second.task_id).await;
+    assert_context_ended(&real.finish(&second.task_id).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -128,17 +128,13 @@ impl Warm {
     /// A seat in a browser of this kind with room, or in a new one.
     fn seat(self: &Arc<Self>, host: &Arc<Host>, kind: &Kind) -> Seat {
         let mut browsers = self.lock();
-        let with_room = browsers.iter_mut().find(|entry| entry.kind == *kind && entry.seats < CONTEXTS_MAX);
-        let door = if let Some(entry) = with_room {
-            entry.seats += 1;
-            Arc::clone(&entry.door)
-        } else {
+        let door = take_seat(&mut browsers, kind).unwrap_or_else(|| {
             let (door, asked) = Door::new();
             browsers.push(Entry { kind: kind.clone(), door: Arc::clone(&door), seats: 1 });
             let keeper = Keeper::fresh(Arc::clone(host), kind.clone(), Arc::clone(&door), asked);
             host.tasks.spawn(keeper.run());
             door
-        };
+        });
         Seat { warm: Arc::clone(self), door }
     }
 
@@ -177,6 +173,13 @@ impl Warm {
     }
 }
 
+/// A seat in the first browser of this kind that has room.
+fn take_seat(browsers: &mut [Entry], kind: &Kind) -> Option<Arc<Door>> {
+    let entry = browsers.iter_mut().find(|entry| entry.kind == *kind && entry.seats < CONTEXTS_MAX)?;
+    entry.seats += 1;
+    Some(Arc::clone(&entry.door))
+}
+
 impl Door {
     fn new() -> (Arc<Self>, mpsc::Receiver<Ask>) {
         let (asks, asked) = mpsc::channel(ASKS_MAX);
@@ -189,3 +192,39 @@ type ShareReply = oneshot::Sender<Result<Share, ShareError>>;
 
 /// What a keeper's asks name their job by.
 type Task = TaskId;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(headless: bool) -> Kind {
+        Kind { browser: "chromium".to_owned(), headless }
+    }
+
+    #[test]
+    fn a_browser_is_shared_by_its_own_kind_up_to_its_bound() {
+        let warm = Warm::new(Duration::ZERO);
+        let (door, _asked) = Door::new();
+        warm.enter(kind(true), &door);
+        let seat = |headless| take_seat(&mut warm.lock(), &kind(headless));
+        assert!(seat(false).is_none(), "windows need another");
+        for taken in 0..CONTEXTS_MAX {
+            assert!(seat(true).is_some(), "{taken} are taken");
+        }
+        assert!(seat(true).is_none(), "it is full");
+        drop(Seat { warm: Arc::clone(&warm), door });
+        assert!(seat(true).is_some(), "one was given back");
+    }
+
+    #[test]
+    fn a_browser_that_somebody_has_just_chosen_does_not_leave_and_one_that_leaves_is_not_chosen() {
+        let warm = Warm::new(Duration::ZERO);
+        let (door, _asked) = Door::new();
+        warm.enter(kind(true), &door);
+        let seat = warm.seat_found(&door);
+        assert!(!warm.is_empty(&door) && !warm.retire_if_empty(&door));
+        drop(seat);
+        assert!(warm.is_empty(&door) && warm.retire_if_empty(&door));
+        assert!(take_seat(&mut warm.lock(), &kind(true)).is_none());
+    }
+}
