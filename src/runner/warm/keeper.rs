@@ -15,17 +15,10 @@ use super::{
     table::{Stage, Table},
 };
 use crate::{
-    browser::{SharedBrowser, shared::Word},
-    process::{Empty, Numbered, Order, Place, Refused, Shim, Started, Stop, Told, exit_file},
+    browser::SharedBrowser,
+    process::{Numbered, Order, Place, Shim, Started, Told},
     runner::{Host, launch},
 };
-
-/// How long a browser that nobody needs has to close by itself, to see its pipe end, and to heed SIGTERM.
-const CLOSE: Stop = Stop { close_pipe_after_ms: 1000, term_after_ms: 2000, kill_after_ms: 5000 };
-/// One that answers nobody within the time that a job allows is ended at once: it has had that time.
-const KILL: Stop = Stop { close_pipe_after_ms: 0, term_after_ms: 0, kill_after_ms: 0 };
-/// How long a leaving service waits for the end of a browser that nobody needs.
-const LEAVE_MAX: Duration = Duration::from_secs(2);
 
 /// Keeps one warm browser.
 pub(in crate::runner) struct Keeper {
@@ -44,11 +37,11 @@ pub(in crate::runner) struct Keeper {
     pub(super) table: Table,
     /// Whose context is gone, and by which message, until they have taken that in.
     pub(super) ended: BTreeMap<Task, u64>,
-    idle_since: Instant,
+    pub(super) idle_since: Instant,
     /// It was told to leave.
-    is_ending: bool,
+    pub(super) is_ending: bool,
     /// Nothing of it is left.
-    is_over: bool,
+    pub(super) is_over: bool,
 }
 
 impl Keeper {
@@ -202,187 +195,13 @@ impl Keeper {
         drop(reply.send(Ok(share)));
     }
 
-    async fn hear(&mut self, Numbered { number, told }: Numbered) {
-        self.table.hears(number);
-        match told {
-            Told::Browser(message) => self.hear_browser(number, &message).await,
-            Told::Started(started) => self.process = Some(started),
-            Told::Refused(refused) => {
-                self.is_over = true;
-                self.end_all(number, &Told::Refused(refused));
-            }
-            Told::Exited(mut exited) => {
-                tracing::info!(browser = %self.kind.browser, status = ?exited.status, "a shared browser ended");
-                (self.is_ending, self.is_over) = (true, exited.empty);
-                // What it printed may be any task's.
-                exited.output_tail.clear();
-                self.end_all(number, &Told::Exited(exited));
-            }
-            Told::Empty(empty) => {
-                self.is_over = true;
-                self.end_all(number, &Told::Empty(empty));
-            }
-        }
-        self.acknowledge(false).await;
-    }
-
-    /// The browser is no more: who had a context in it is told how it ended, and who waits for one that there is none.
-    fn end_all(&mut self, number: u64, told: &Told) {
-        self.host.warm.retire(&self.door);
-        let without = self.table.at(&[Stage::Seated, Stage::Opening]);
-        for task in self.table.at(&[Stage::Open]) {
-            self.table.tells(task, number, told.clone());
-            if self.is_over {
-                self.table.moves_to(task, Stage::Over);
-            }
-        }
-        for task in without {
-            let why = "the browser that was to be shared ended before the task had its context".to_owned();
-            self.table.tells(task, number, Told::Refused(Refused::by_peer("context", why)));
-            self.table.moves_to(task, Stage::Over);
-        }
-    }
-
-    async fn hear_browser(&mut self, number: u64, message: &[u8]) {
-        let heard = self.shared.receive(message);
-        if let Some((task, Word::Ended)) = &heard.word {
-            self.ended.insert(*task, number);
-        }
-        // Before anything is told, for another service.
-        if heard.changed {
-            self.write_kept().await;
-        }
-        self.send_all(heard.commands).await;
-        let Some((task, word)) = heard.word else { return };
-        let (told, stage) = match word {
-            Word::Said(message) => (Told::Browser(message), None),
-            Word::Opened => {
-                let Some(process) = self.process.clone() else { return };
-                (Told::Started(process), Some(Stage::Open))
-            }
-            Word::Refused(why) => (Told::Refused(Refused::by_peer("context", why)), Some(Stage::Over)),
-            Word::Ended => (Told::Empty(Empty { killed: 0 }), Some(Stage::Over)),
-        };
-        self.table.tells(task, number, told);
-        if let Some(stage) = stage {
-            self.table.moves_to(task, stage);
-        }
-    }
-
-    /// Those who are gone leave no context behind.
-    async fn clear_table(&mut self) {
-        let gone = self.table.clear();
-        if gone.is_empty() {
-            return;
-        }
-        for (task, stage) in gone {
-            self.ended.remove(&task);
-            if stage != Stage::Over {
-                let commands = self.shared.end(task);
-                self.send_all(commands).await;
-            }
-        }
-        self.idle_since = Instant::now();
-        self.acknowledge(true).await;
-    }
-
-    fn is_idle(&self) -> bool {
-        self.table.is_empty() && self.host.warm.is_empty(&self.door)
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        if self.is_ending || self.is_over {
-            return None;
-        }
-        let idle = self.is_idle().then(|| self.idle_since + self.host.warm.idle_max);
-        self.table.end_by().into_iter().chain(idle).min()
-    }
-
-    async fn time_is_up(&mut self) {
-        if self.table.end_by().is_some_and(|by| by <= Instant::now()) {
-            tracing::warn!(browser = %self.kind.browser, "a shared browser does not end a context; ending all of it");
-            self.is_ending = true;
-            self.host.warm.retire(&self.door);
-            self.send(Order::Stop(KILL)).await;
-        } else if self.host.warm.retire_if_empty(&self.door) {
-            self.close().await;
-        }
-    }
-
-    async fn close(&mut self) {
-        self.is_ending = true;
-        let close = self.shared.close();
-        self.send(Order::Browser(close)).await;
-        self.send(Order::Stop(CLOSE)).await;
-    }
-
-    /// Without an end there may be word in writing; without that, nobody knows.
-    async fn shim_gone(&mut self) {
-        if self.shim.take().is_some() {
-            match exit_file::read(&self.place) {
-                Ok(Some(file)) => self.left = file.frames.into(),
-                Ok(None) => {}
-                Err(error) => tracing::warn!(%error, "the last word of a shared browser's shim cannot be read"),
-            }
-        } else if !self.is_over {
-            // Whoever listens hears that nobody speaks any more, and draws the conclusion.
-            self.host.warm.retire(&self.door);
-            self.table.dissolve();
-            self.is_over = true;
-        }
-    }
-
-    /// The last acknowledgement lets the shim clean up and leave.
-    async fn part(mut self) {
-        self.host.warm.retire(&self.door);
-        self.acknowledge(true).await;
-        let leaving = self.host.leaving.clone();
-        if let Some(mut shim) = self.shim.take() {
-            tokio::select! {
-                () = async { while shim.next().await.is_some() {} } => {}
-                () = leaving.cancelled() => return,
-            }
-        }
-        self.wipe().await;
-    }
-
-    /// A browser that nobody needs does not outlive the service; one with jobs waits for the next.
-    async fn leave(mut self) {
-        if !self.table.is_empty() || self.is_over {
-            return;
-        }
-        if !self.is_ending {
-            self.close().await;
-        }
-        let Some(mut shim) = self.shim.take() else { return };
-        let ended = async {
-            while let Some(Numbered { number, .. }) = shim.next().await {
-                if shim.send(&Order::Ack(number)).await.is_err() {
-                    break;
-                }
-            }
-        };
-        if tokio::time::timeout(LEAVE_MAX, ended).await.is_ok() {
-            self.wipe().await;
-        }
-    }
-
-    async fn wipe(&self) {
-        let place = self.place.clone();
-        match tokio::task::spawn_blocking(move || place.wipe()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the files of a shared browser could not be removed"),
-            Err(error) => tracing::warn!(%error, "the files of a shared browser could not be removed"),
-        }
-    }
-
-    async fn acknowledge(&mut self, at_once: bool) {
+    pub(super) async fn acknowledge(&mut self, at_once: bool) {
         if let Some(number) = self.table.acknowledge(at_once) {
             self.send(Order::Ack(number)).await;
         }
     }
 
-    async fn send_all(&mut self, commands: Vec<Vec<u8>>) {
+    pub(super) async fn send_all(&mut self, commands: Vec<Vec<u8>>) {
         for command in commands {
             self.send(Order::Browser(command)).await;
         }

@@ -10,6 +10,8 @@
 //! numbers are those of the one shim, so that a job hears the same thing under the same number from every service.
 
 mod adopt;
+mod end;
+mod hear;
 mod keeper;
 mod share;
 mod table;
