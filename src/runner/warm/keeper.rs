@@ -20,6 +20,10 @@ use crate::{
     runner::{Host, launch},
 };
 
+/// How long a browser has at least to end a context before all of it is ended: it takes milliseconds, whatever the page
+/// does, and seconds only on a machine that can hardly do anything.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
 /// Keeps one warm browser.
 pub(in crate::runner) struct Keeper {
     pub(super) host: Arc<Host>,
@@ -177,7 +181,8 @@ impl Keeper {
                 self.acknowledge(true).await;
             }
             Ask::Order(task, Order::Stop(stop)) => {
-                self.table.end_within(task, Duration::from_millis(stop.kill_after_ms));
+                // However much one is in a hurry, the others' browser is not ended for it.
+                self.table.end_within(task, Duration::from_millis(stop.kill_after_ms).max(ANSWER_MAX));
                 let commands = self.shared.end(task);
                 self.send_all(commands).await;
             }
