@@ -12,6 +12,14 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
+#[path = "side_by_side/bare.rs"]
+mod bare;
+#[path = "side_by_side/browser_memory.rs"]
+mod browser_memory;
+#[path = "side_by_side/browser_page.rs"]
+mod browser_page;
+#[path = "side_by_side/browser_sampler.rs"]
+mod browser_sampler;
 #[path = "side_by_side/cgroup.rs"]
 mod cgroup;
 #[path = "side_by_side/floor.rs"]
@@ -85,6 +93,8 @@ enum Part {
     Footprint,
     /// Lists, snapshots and the page with ten thousand jobs in the store.
     Scale,
+    /// A real browser: Execute to the page, memory per task, and what looking at process trees costs.
+    Browser,
 }
 
 fn main() -> Result<()> {
@@ -101,7 +111,7 @@ fn main() -> Result<()> {
     }
     let mut parts = arguments.parts;
     if parts.is_empty() {
-        parts.extend([Part::Latency, Part::Row, Part::Rate, Part::Footprint, Part::Scale]);
+        parts.extend([Part::Latency, Part::Row, Part::Rate, Part::Footprint, Part::Scale, Part::Browser]);
     }
 
     // Made first and dropped last, whatever happens in between: it takes everything away.
@@ -145,6 +155,11 @@ async fn run(places: &Places, parts: &[Part], plan: &Plan) -> Result<Report> {
             Part::Rate => rate::measure(places, &stub, plan, &mut report).await?,
             Part::Footprint => footprint::measure(places, &stub, plan, &mut report).await?,
             Part::Scale => scale::measure(places, &stub, plan, &mut report).await?,
+            Part::Browser => {
+                browser_page::measure(places, &stub, plan, &mut report).await?;
+                browser_memory::measure(places, &stub, plan, &mut report).await?;
+                browser_sampler::measure(places, &stub, plan, &mut report).await?;
+            }
         }
     }
     report.note(format!("took {:.0} s; {} at its end", began.elapsed().as_secs_f64(), machine::load()));

@@ -163,6 +163,8 @@ mod tls;
 mod tree_truth;
 #[path = "it/user_browser.rs"]
 mod user_browser;
+#[path = "it/warm.rs"]
+mod warm;
 #[path = "it/watch.rs"]
 mod watch;
 #[path = "it/watch_jobs.rs"]

@@ -18,10 +18,14 @@ pub(crate) struct Plan {
     pub(crate) idle_span: Duration,
     pub(crate) stored_jobs: usize,
     pub(crate) listings: u32,
+    pub(crate) pages: u32,
+    pub(crate) browsers: usize,
+    pub(crate) families: usize,
+    pub(crate) watched_span: Duration,
 }
 
 impl Plan {
-    /// About two minutes: 600 samples a side hold six above the 99th percentile.
+    /// About three minutes: 600 samples a side hold six above the 99th percentile.
     pub(crate) const FULL: Self = Self {
         ours: Kind::Ours,
         latency_rounds: 24,
@@ -34,6 +38,10 @@ impl Plan {
         idle_span: Duration::from_secs(20),
         stored_jobs: 10_000,
         listings: 500,
+        pages: 10,
+        browsers: 4,
+        families: 50,
+        watched_span: Duration::from_secs(10),
     };
 
     /// A few seconds: that everything still works, not how fast it is.
@@ -49,5 +57,9 @@ impl Plan {
         idle_span: Duration::from_secs(1),
         stored_jobs: 300,
         listings: 30,
+        pages: 1,
+        browsers: 2,
+        families: 5,
+        watched_span: Duration::from_secs(2),
     };
 }

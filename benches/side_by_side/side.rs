@@ -67,6 +67,11 @@ pub(crate) struct Bearer(MetadataValue<Ascii>);
 impl Side {
     /// Starts a server with an empty store and waits until it listens.
     pub(crate) fn start(kind: Kind, places: &Places, stub: &Stub) -> Result<Self> {
+        Self::start_with(kind, places, stub, &[])
+    }
+
+    /// The same, with further arguments for the service.
+    pub(crate) fn start_with(kind: Kind, places: &Places, stub: &Stub, further: &[&str]) -> Result<Self> {
         let state = places.fresh_state()?;
         let mut arguments: Vec<std::ffi::OsString> = Vec::new();
         let program = match kind {
@@ -78,6 +83,7 @@ impl Side {
                     arguments.push(word.into());
                 }
                 arguments.extend([state.clone().into(), "--browser".into(), browser]);
+                arguments.extend(further.iter().map(Into::into));
                 Path::new(env!("CARGO_BIN_EXE_comet-task-runner")).to_owned()
             }
             Kind::Floor => {
@@ -156,6 +162,11 @@ impl Client {
     pub(crate) async fn execute(&mut self, behaviour: &Behaviour, slot: Option<u64>) -> Result<ExecuteResponse> {
         let request =
             ExecuteRequest { url: behaviour.url(slot), browser: "stub".to_owned(), ..ExecuteRequest::default() };
+        self.open(request).await
+    }
+
+    /// Opens a page as a task.
+    pub(crate) async fn open(&mut self, request: ExecuteRequest) -> Result<ExecuteResponse> {
         Ok(self.0.execute(request).await?.into_inner())
     }
 

@@ -5,6 +5,7 @@
  *   /exit          ends at once
  *   /after/MS      ends after MS milliseconds
  *   /sleep         stays until it is killed
+ *   /family/N      the same, with N children that do so too
  *   ?slot=N        notes CLOCK_MONOTONIC, in ns, as two 64-bit numbers at
  *                  16 * N in CLOCK_FILE: the first act and the last
  */
@@ -24,6 +25,13 @@ static uint64_t now_ns(void)
 
 static void behave(const char *path)
 {
+    if (strncmp(path, "/family/", 8) == 0) {
+        for (long left = atol(path + 8); left > 0; left--)
+            if (fork() == 0)
+                break;
+        for (;;)
+            pause();
+    }
     if (strncmp(path, "/after/", 7) == 0) {
         long ms = atol(path + 7);
         struct timespec span = {ms / 1000, ms % 1000 * 1000000};

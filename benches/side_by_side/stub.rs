@@ -27,6 +27,8 @@ pub(crate) enum Behaviour {
     AfterMs(u64),
     /// It stays until it is killed.
     Sleep,
+    /// The same, with so many children.
+    Family(u32),
 }
 
 /// When a stub's first and last acts were, in nanoseconds of `CLOCK_MONOTONIC`.
@@ -71,6 +73,7 @@ impl Behaviour {
             Self::Exit => "exit".to_owned(),
             Self::AfterMs(ms) => format!("after/{ms}"),
             Self::Sleep => "sleep".to_owned(),
+            Self::Family(children) => format!("family/{children}"),
         };
         let query = slot.map_or_else(String::new, |slot| format!("?slot={slot}"));
         format!("http://stub.invalid/{path}{query}")

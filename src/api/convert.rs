@@ -117,7 +117,7 @@ const fn queue_reason(reason: QueueReason) -> v1::sample::QueueReason {
 
 impl From<&ProcessReading> for v1::ProcessInfo {
     fn from(reading: &ProcessReading) -> Self {
-        let ProcessReading { tree, at } = reading;
+        let ProcessReading { tree, at, shared } = reading;
         Self {
             pid: tree.pid,
             name: tree.name.clone(),
@@ -128,6 +128,7 @@ impl From<&ProcessReading> for v1::ProcessInfo {
             sampled_at: Some(timestamp(at.wall)),
             rss_mb: mib(tree.resident_bytes),
             pss_measured: tree.is_share_known,
+            shared: *shared,
         }
     }
 }

@@ -72,6 +72,7 @@ pub(super) fn execute(error: &ExecuteError) -> Status {
     let message = error.to_string();
     match error {
         ExecuteError::BrowserUnknown { .. } => invalid(&[Violation::new("browser", "BROWSER_UNKNOWN", message)]),
+        ExecuteError::ContextCannot { field } => invalid(&[Violation::new(*field, "CONTEXT_CANNOT", message)]),
         ExecuteError::TierCannot { field, .. } => invalid(&[Violation::new(*field, "TIER_CANNOT", message)]),
         ExecuteError::TierNotOffered { .. } => invalid(&[Violation::new("tier", "TIER_CANNOT", message)]),
         ExecuteError::BrowserNotFound => precondition("BROWSER_NOT_FOUND", message),

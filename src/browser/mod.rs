@@ -21,6 +21,7 @@ pub mod profile;
 pub mod report;
 pub mod said;
 pub mod session;
+pub mod shared;
 pub mod version;
 pub mod wrapper;
 
@@ -34,6 +35,7 @@ pub use report::{Report, ReportStatus};
 pub use said::{Level, Said, Voice};
 pub use session::capture::{Answer, Area, Encoding, NoAnswer, Question};
 pub use session::{DownloadPlan, PagePlan, Saved, Session, Step};
+pub use shared::SharedBrowser;
 
 /// A browser that this machine can start.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -47,6 +47,8 @@ impl Own {
             away_max: AWAY_MAX,
             // It would go with the directory before anybody could look at it.
             evidence: false,
+            // There is no second task that could find it.
+            warm_idle: Duration::ZERO,
             ..Settings::defaults(state_dir.path().to_owned())
         };
         let server = server::start(settings).await.map_err(|error| Problem::from_start(&error))?;

@@ -70,6 +70,8 @@ pub struct Settings {
     pub downloads_max_mb: NonZeroU64,
     /// Keep the last picture of what comes to a bad end.
     pub evidence: bool,
+    /// How long a browser that tasks share is kept without one.
+    pub warm_idle: Duration,
     /// How long a shutdown waits for streams to end.
     pub drain: Duration,
     /// Where the end of each job is posted; none for nowhere.
@@ -109,6 +111,9 @@ pub const WATCHERS_MAX: usize = 10_000;
 pub const AWAY_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Default room for the downloads of one job: an installer or a recording fits, and ten such jobs a common disk.
 pub const DOWNLOADS_MAX_MB: NonZeroU64 = NonZeroU64::new(1024).expect("not zero");
+/// Default time without a task of a browser that tasks share: the next of a series finds it, and a quarter of a
+/// gigabyte is not held for long.
+pub const WARM_IDLE: Duration = Duration::from_secs(60);
 /// Default drain: long enough for a client to read one message, short enough for a supervisor's patience.
 pub const DRAIN: Duration = Duration::from_secs(10);
 /// The port when none is given.
@@ -140,6 +145,7 @@ impl Settings {
             away_max: AWAY_MAX,
             downloads_max_mb: DOWNLOADS_MAX_MB,
             evidence: true,
+            warm_idle: WARM_IDLE,
             drain: DRAIN,
             webhook_url: None,
             webhook_secret_file: None,

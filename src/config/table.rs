@@ -275,6 +275,18 @@ pub const SETTINGS: &[Setting] = &[
         show: |of| Some(of.evidence.to_string()),
     },
     Setting {
+        name: "warm_idle",
+        flag: "warm-idle",
+        env: "COMET_TASK_RUNNER_WARM_IDLE",
+        other_env: None,
+        value_name: "TIME",
+        help: "How long a browser that tasks share (isolation CONTEXT) is kept without one; 0 closes it with its last task",
+        default_words: None,
+        form: Form::One,
+        read: |to, given| given.span().map(|span| to.warm_idle = span),
+        show: |of| Some(span::show(of.warm_idle)),
+    },
+    Setting {
         name: "drain",
         flag: "drain",
         env: "COMET_TASK_RUNNER_DRAIN",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BootTime, Completion, Exit, ExitStatus, Phase, Reason, Record, ReportStatus, Status, Tier};
+use super::{BootTime, Completion, Exit, ExitStatus, Isolation, Phase, Reason, Record, ReportStatus, Status, Tier};
 
 /// What ran out of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -165,7 +165,20 @@ impl Record {
     }
 
     fn verdict(&self, exit: &Exit, output_tail: &str) -> Verdict {
-        let unanswered = self.spec.tier == Tier::Managed && self.answer.is_none();
+        let verdict = self.own_exit_verdict(exit, output_tail);
+        match self.spec.isolation {
+            Isolation::Process => verdict,
+            Isolation::Context => Verdict {
+                message: format!("the browser that it shared with other tasks ended: {}", verdict.message),
+                ..verdict
+            },
+        }
+    }
+
+    fn own_exit_verdict(&self, exit: &Exit, output_tail: &str) -> Verdict {
+        // A shared browser has answered long ago, and has a profile that nobody else knows.
+        let unanswered =
+            self.spec.tier == Tier::Managed && self.answer.is_none() && self.spec.isolation == Isolation::Process;
         match exit.status {
             ExitStatus::Code(EXIT_PROFILE_IN_USE) if unanswered => Verdict::failed(
                 Reason::ProfileInUse,

@@ -176,6 +176,12 @@ impl Refused {
         self.stage == "directories" && taken.iter().any(|errno| errno.raw_os_error() == self.errno)
     }
 
+    /// For what the browser itself refused, or did not live to do.
+    #[must_use]
+    pub fn by_peer(stage: &str, message: String) -> Refused {
+        Refused::new(stage, &Errno::PROTO.into(), message)
+    }
+
     pub(super) fn new(stage: &str, error: &io::Error, message: String) -> Refused {
         let errno = error.raw_os_error().unwrap_or_default();
         Refused { stage: stage.to_owned(), errno, errno_name: errno_name(errno), message }
@@ -206,6 +212,7 @@ fn errno_name(errno: i32) -> String {
         (Errno::LOOP, "ELOOP"),
         (Errno::LIBBAD, "ELIBBAD"),
         (Errno::DQUOT, "EDQUOT"),
+        (Errno::PROTO, "EPROTO"),
     ];
     let name = known.iter().find(|(known, _)| known.raw_os_error() == errno);
     name.map_or_else(|| format!("errno {errno}"), |(_, name)| (*name).to_owned())

@@ -173,7 +173,7 @@ impl Attendant {
 }
 
 /// Whole or not at all, for a reader after a kill; it need not outlive the machine, as the browser does not.
-fn write_whole(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_whole(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
     let unfinished = path.with_extension("new");
     std::fs::write(&unfinished, bytes)?;
     std::fs::rename(&unfinished, path)

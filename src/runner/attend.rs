@@ -13,46 +13,65 @@ use super::{
     attendant::{Attendant, Stay},
     host::boot_now,
     launch, meters,
+    reach::Reach,
+    warm::ShareError,
 };
 use crate::{
-    job::{Fact, LaunchFailure, TaskId, Timeout},
+    job::{Fact, Isolation, Job, LaunchFailure, Timeout},
     ledger::JobLog,
     process::{LaunchError, Order, Shim},
 };
 
 /// When a job may start.
 pub(super) enum Turn {
-    /// At once; its shim is being made ready.
-    Now { grant: Grant, shim: Preparing },
+    /// At once; what its browser will be reached through is being made ready.
+    Now { grant: Grant, reach: Preparing },
     /// When its ticket is granted.
     Later(Ticket),
 }
 
-/// A shim that gets ready. Dropping it, or the shim, ends it: without the word GO it starts nothing.
-pub(super) type Preparing = JoinHandle<Result<Shim, LaunchError>>;
+/// A shim, or a share of a warm browser, that gets ready. Dropping it ends it: without the word GO it opens nothing.
+pub(super) type Preparing = JoinHandle<Result<Reach, ReachError>>;
+
+/// Why there is nothing to reach a browser through.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReachError {
+    #[error("the browser's watcher could not be started: {0}")]
+    Own(#[from] LaunchError),
+    #[error(transparent)]
+    Share(#[from] ShareError),
+}
 
 /// First pause while a shim of an earlier service leaves; doubled up to the longest one.
 const LEAVE_PAUSE_FIRST: Duration = Duration::from_millis(10);
 /// Longest pause, after some 1.3 s in all: a shim without the word needs a few milliseconds to leave.
 const LEAVE_PAUSE_MAX: Duration = Duration::from_millis(640);
 
-/// Lets a shim get ready. One that an earlier service asked for just before it died may still be on its way out.
-pub(super) fn prepare(host: &Arc<Host>, id: TaskId) -> Preparing {
+/// Lets a shim get ready, or a share of a warm browser.
+pub(super) fn prepare(host: &Arc<Host>, job: Arc<Job>) -> Preparing {
     let (host, tasks) = (Arc::clone(host), host.tasks.clone());
     tasks.spawn(async move {
-        let place = host.dirs.place(&id.to_string());
-        let mut pause = LEAVE_PAUSE_FIRST;
-        loop {
-            match host.launcher.fork_shim(&place, launch::nonce()).await {
-                Err(LaunchError::Refused(refused)) if refused.is_place_taken() && pause <= LEAVE_PAUSE_MAX => {
-                    tracing::debug!(task_id = %id, %refused, "another shim of this job has not left yet");
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                }
-                outcome => return outcome,
-            }
+        match job.spec.isolation {
+            Isolation::Process => Ok(Reach::Own(own_shim(&host, &job).await?)),
+            Isolation::Context => Ok(Reach::Share(host.warm.share(&host, &job).await?)),
         }
     })
+}
+
+/// A shim for this job alone. One that an earlier service asked for just before it died may still be on its way out.
+async fn own_shim(host: &Host, job: &Job) -> Result<Shim, LaunchError> {
+    let place = host.dirs.place(&job.id.to_string());
+    let mut pause = LEAVE_PAUSE_FIRST;
+    loop {
+        match host.launcher.fork_shim(&place, launch::nonce()).await {
+            Err(LaunchError::Refused(refused)) if refused.is_place_taken() && pause <= LEAVE_PAUSE_MAX => {
+                tracing::debug!(task_id = %job.id, %refused, "another shim of this job has not left yet");
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Attends a job from its queue on.
@@ -66,22 +85,22 @@ pub(super) fn begin(host: &Arc<Host>, log: Arc<JobLog>, turn: Turn) {
 }
 
 async fn attend(mut attendant: Box<Attendant>, turn: Turn) {
-    let (grant, shim) = match turn {
-        Turn::Now { grant, shim } => {
+    let (grant, reach) = match turn {
+        Turn::Now { grant, reach } => {
             meters::queued(Duration::ZERO);
-            (grant, shim)
+            (grant, reach)
         }
         Turn::Later(ticket) => match Box::pin(queue(&mut attendant, ticket)).await {
             Stay::Going(grant) => {
-                let shim = prepare(&attendant.host, attendant.id());
-                (grant, shim)
+                let reach = prepare(&attendant.host, attendant.job());
+                (grant, reach)
             }
             Stay::Over => return,
         },
     };
     attendant.hold(grant);
-    if let Stay::Going(shim) = Box::pin(launch(&mut attendant, shim)).await {
-        attendant.take_up(shim);
+    if let Stay::Going(reach) = Box::pin(launch(&mut attendant, reach)).await {
+        attendant.take_up(reach);
         attendant.run().await;
     }
 }
@@ -106,14 +125,14 @@ async fn queue(attendant: &mut Attendant, mut ticket: Ticket) -> Stay<Grant> {
     }
 }
 
-/// Waits for the shim, then gives the word. From there on there may be a browser.
-async fn launch(attendant: &mut Attendant, mut shim: Preparing) -> Stay<Shim> {
+/// Waits for the shim or share, then gives the word. From there on there may be a browser.
+async fn launch(attendant: &mut Attendant, mut reach: Preparing) -> Stay<Reach> {
     attendant.dequeued_at = boot_now();
     let ready = loop {
         let deadline = attendant.launch_deadline();
         let leaving = attendant.host.leaving.clone();
         tokio::select! {
-            ready = &mut shim => break ready,
+            ready = &mut reach => break ready,
             Some(ask) = attendant.attended.asked.recv() => attendant.answer(ask).await,
             timeout = Attendant::passing(deadline) => attendant.time_out(timeout).await,
             () = leaving.cancelled() => return Stay::Over,
@@ -127,23 +146,30 @@ async fn launch(attendant: &mut Attendant, mut shim: Preparing) -> Stay<Shim> {
         Err(error) => Err(error.to_string()),
     };
     match ready {
-        Ok(shim) => go(attendant, shim).await,
-        Err(message) => {
-            let message = format!("the browser's watcher could not be started: {message}");
-            fail(attendant, LaunchFailure::Refused, message).await
-        }
+        Ok(reach) => go(attendant, reach).await,
+        Err(message) => fail(attendant, LaunchFailure::Refused, message).await,
     }
 }
 
-async fn go(attendant: &mut Attendant, mut shim: Shim) -> Stay<Shim> {
-    let order = match launch::go(&attendant.host, &attendant.job()) {
-        Ok(go) => Order::Go(go),
-        Err(error) => return fail(attendant, error.failure(), error.to_string()).await,
+async fn go(attendant: &mut Attendant, mut reach: Reach) -> Stay<Reach> {
+    let given = match &mut reach {
+        Reach::Own(shim) => {
+            let order = match launch::go(&attendant.host, &attendant.job()) {
+                Ok(go) => Order::Go(go),
+                Err(error) => return fail(attendant, error.failure(), error.to_string()).await,
+            };
+            attendant.launched = true;
+            attendant.word_at = Some(Instant::now());
+            shim.send(&order).await
+        }
+        Reach::Share(share) => {
+            attendant.launched = true;
+            attendant.word_at = Some(Instant::now());
+            share.open().await
+        }
     };
-    attendant.launched = true;
-    attendant.word_at = Some(Instant::now());
-    match shim.send(&order).await {
-        Ok(()) => Stay::Going(shim),
+    match given {
+        Ok(()) => Stay::Going(reach),
         Err(error) => {
             let message = format!("the browser's watcher left before it was told to start: {error}");
             fail(attendant, LaunchFailure::Refused, message).await
@@ -151,7 +177,7 @@ async fn go(attendant: &mut Attendant, mut shim: Shim) -> Stay<Shim> {
     }
 }
 
-async fn fail(attendant: &mut Attendant, failure: LaunchFailure, message: String) -> Stay<Shim> {
+async fn fail(attendant: &mut Attendant, failure: LaunchFailure, message: String) -> Stay<Reach> {
     attendant.record(Fact::LaunchFailed { failure, message }).await;
     Stay::Over
 }

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     browser::Browser,
-    job::{Accepted, AfterFinish, CallbackDelivery, EventId, Job, Need, Phase, Spec, TaskId, Tier},
+    job::{
+        Accepted, AfterFinish, CallbackDelivery, Completion, EventId, Isolation, Job, Need, Phase, Profile, Spec,
+        TaskId, Tier,
+    },
     ledger::{Append, Appended, Fault, JobLog, RequestKey},
 };
 
@@ -107,7 +110,7 @@ impl Host {
         let append = Append { job: Arc::clone(&job), event_id, expected_revision: 0, request_key };
         let turn = match ticket.try_granted() {
             // The shim gets ready while the job is made durable; its browser waits for the word.
-            Some(grant) => Turn::Now { grant, shim: attend::prepare(&self, job.id) },
+            Some(grant) => Turn::Now { grant, reach: attend::prepare(&self, Arc::clone(&job)) },
             None => Turn::Later(ticket),
         };
         match self.ledger.append(append).await {
@@ -155,6 +158,9 @@ impl Host {
     fn choose(&self, order: &Order) -> Result<Spec, ExecuteError> {
         let browser = self.browser(order.browser.as_deref())?;
         let tier = tier_for(order, browser)?;
+        if order.isolation == Isolation::Context {
+            may_share(order)?;
+        }
         if self.needs_sandbox(browser) {
             return Err(ExecuteError::SandboxNeedsUser);
         }
@@ -223,6 +229,17 @@ fn tier_for(order: &Order, browser: &Browser) -> Result<Tier, ExecuteError> {
         Some(Need { field, capability }) => {
             Err(ExecuteError::TierCannot { field, capability: *capability, browser: browser.name.clone(), tier })
         }
+    }
+}
+
+/// No task brings a profile into a browser that others share, and its process ends with none of them.
+fn may_share(order: &Order) -> Result<(), ExecuteError> {
+    match (&order.profile, order.completion) {
+        (Profile::Named(_), _) => Err(ExecuteError::ContextCannot { field: "profile" }),
+        (Profile::Ephemeral, Completion::ProcessExit) => {
+            Err(ExecuteError::ContextCannot { field: "completion_policy" })
+        }
+        (Profile::Ephemeral, Completion::Any | Completion::RequireReport) => Ok(()),
     }
 }
 

@@ -20,6 +20,7 @@ use super::{
     retention::Retention,
     sampler::Sampler,
     token::StateKey,
+    warm::Warm,
     windows::Windows,
 };
 use crate::{
@@ -57,6 +58,8 @@ pub struct HostParts {
     pub downloads_bytes_max: u64,
     /// Keep the last picture of what comes to a bad end.
     pub evidence: bool,
+    /// How long a browser that tasks share is kept without one.
+    pub warm_idle: Duration,
 }
 
 /// The host side's shared state.
@@ -84,6 +87,8 @@ pub struct Host {
     pub(super) admission: Arc<Admission>,
     pub(super) live: Arc<LiveJobs>,
     pub(super) logs: Logs,
+    /// The browsers that jobs share.
+    pub(super) warm: Arc<Warm>,
     pub(super) sampler: Arc<Sampler>,
     pub(super) retention: Retention,
     pub(super) windows: Windows,
@@ -122,6 +127,7 @@ impl Host {
             windows: Windows::of(&environment),
             environment,
             live: Arc::default(),
+            warm: Warm::new(parts.warm_idle),
             sampler: Arc::default(),
             retention: Retention::default(),
             leaving: CancellationToken::new(),

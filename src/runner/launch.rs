@@ -5,6 +5,7 @@ use std::{
     io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::{
@@ -14,8 +15,8 @@ use super::{
 };
 use crate::{
     browser::{self, Family, LaunchPlan, command::CommandError, name::NameError, profile},
-    job::{CallbackDelivery, Job, LaunchFailure, Profile, Tier},
-    process::{Go, Nonce},
+    job::{BootTime, CallbackDelivery, Job, LaunchFailure, Profile, Tier},
+    process::{Go, Nonce, Place},
 };
 
 /// Why a browser cannot be started.
@@ -84,16 +85,44 @@ pub(super) fn go(host: &Host, job: &Job) -> Result<Go, LaunchError> {
         small_dev_shm: host.small_dev_shm,
         url: &url,
     };
-    let command = browser::command(&plan, host.environment.iter().cloned())?;
+    let run_deadline = job.spec.timeouts.run.map(|run| boot_now().saturating_add(run));
+    Ok(Go {
+        lock: profile.lock,
+        run_deadline_boot_ns: run_deadline.map(BootTime::nanos),
+        ..word(host, &plan, job.spec.grace)?
+    })
+}
+
+/// How long a browser that tasks share has to leave when no service came back: as long as a task's by default.
+const WARM_GRACE: Duration = Duration::from_secs(5);
+
+/// The word that starts a browser to be shared, on a profile that is gone with it. It keeps no time for any one task.
+pub(super) fn warm(host: &Host, name: &str, headless: bool, place: &Place) -> Result<Go, LaunchError> {
+    let browser = host.browsers.iter().find(|browser| browser.name == name);
+    let plan = LaunchPlan {
+        browser: browser.ok_or_else(|| LaunchError::BrowserGone(name.to_owned()))?,
+        tier: Tier::Managed,
+        headless,
+        profile_dir: &place.profile(),
+        task_id: place.task_id(),
+        no_sandbox: host.no_sandbox,
+        small_dev_shm: host.small_dev_shm,
+        url: "",
+    };
+    word(host, &plan, WARM_GRACE)
+}
+
+fn word(host: &Host, plan: &LaunchPlan<'_>, grace: Duration) -> Result<Go, LaunchError> {
+    let command = browser::command(plan, host.environment.iter().cloned())?;
     Ok(Go {
         argv: command.argv,
         env: command.env,
-        pipe: job.spec.tier == Tier::Managed,
-        lock: profile.lock,
-        run_deadline_boot_ns: job.spec.timeouts.run.map(|run| boot_now().saturating_add(run).nanos()),
+        pipe: plan.tier == Tier::Managed,
+        lock: None,
+        run_deadline_boot_ns: None,
         away_max_ms: u64::try_from(host.away_max.as_millis()).unwrap_or(u64::MAX),
-        grace_ms: u64::try_from(job.spec.grace.as_millis()).unwrap_or(u64::MAX),
-        left_alone: is_own,
+        grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX),
+        left_alone: plan.tier == Tier::UserBrowser,
     })
 }
 

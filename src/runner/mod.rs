@@ -32,6 +32,7 @@ mod order;
 mod peaks;
 mod profile_lock;
 mod profiles;
+mod reach;
 mod reconcile;
 mod recorder;
 mod retention;
@@ -40,6 +41,7 @@ mod samples;
 #[cfg(test)]
 mod tests;
 mod token;
+mod warm;
 mod windows;
 
 use std::{io, sync::Arc, time::Duration};
@@ -119,6 +121,14 @@ pub enum ExecuteError {
         browser: String,
         /// What it has.
         offered: &'static [Tier],
+    },
+    /// A task that shares its browser cannot have what a field asks for.
+    #[error(
+        "isolation CONTEXT shares one browser, its profile and its process with other tasks, so {field} cannot be honoured; leave {field} out or choose isolation PROCESS"
+    )]
+    ContextCannot {
+        /// The field.
+        field: &'static str,
     },
     /// No browser at all.
     #[error("{BROWSER_NOT_FOUND}")]
@@ -239,6 +249,8 @@ pub struct ProcessReading {
     pub tree: TreeReading,
     /// When.
     pub at: Now,
+    /// It is of a browser that other tasks share: not the task's alone.
+    pub shared: bool,
 }
 
 /// What a watcher needs.

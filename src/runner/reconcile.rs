@@ -9,17 +9,19 @@ use super::{
     adopt::Opening,
     attend::{self, Turn},
     attendant::Attendant,
+    reach::Reach,
+    warm::{self, Keeper},
 };
 use crate::{
-    job::{Fact, Job, LostCause, Phase, Tier},
+    job::{Fact, Isolation, Job, LaunchFailure, LostCause, Phase, Tier},
     ledger::{JobLog, ReadError},
     process::{self, Shim, exit_file},
 };
 
 /// What is found of a job that an earlier service left.
 enum Found {
-    /// Its shim lives.
-    Alive(Box<Shim>),
+    /// Its shim lives, or it has a share of a browser that a keeper speaks for.
+    Alive(Box<Reach>),
     /// It ended and left word.
     Ended,
     /// It never left the queue.
@@ -28,6 +30,8 @@ enum Found {
     Unlaunched,
     /// It was handed to the person's own browser, and has no process that could be found.
     HandedOff,
+    /// It was to be ended before it had its context, and has none.
+    Unopened,
     /// There is nothing that could prove anything.
     Nothing(LostCause),
 }
@@ -36,13 +40,18 @@ impl Runner {
     /// Looks after every job that something can still happen to.
     pub(super) async fn reconcile(&self) -> Result<(), ReadError> {
         let jobs = self.host.ledger.unsettled().await?;
+        let mut warm = warm::find(&self.host).await;
         let ours: HashSet<String> = jobs.iter().map(|job| job.id.to_string()).collect();
+        let ours: HashSet<String> = warm.iter().map(|keeper| keeper.place_id().to_owned()).chain(ours).collect();
         let mut waiting = Vec::new();
         for job in jobs {
             let Some(log) = self.host.ledger.open(job.id).await? else { continue };
-            if let Some(log) = self.host.look_after(&job, log).await {
+            if let Some(log) = self.host.look_after(&job, log, &mut warm).await {
                 waiting.push(log);
             }
+        }
+        for keeper in warm {
+            self.host.tasks.spawn(keeper.take_over());
         }
         // Before anything is started: a directory made meanwhile would be taken for a leftover.
         let dirs = self.host.dirs.clone();
@@ -61,20 +70,24 @@ impl Runner {
 
 impl Host {
     /// Takes the job up from where it stands; gives its log back when it has to queue.
-    async fn look_after(self: &Arc<Self>, job: &Job, log: Arc<JobLog>) -> Option<Arc<JobLog>> {
-        let found = self.find(job).await;
+    async fn look_after(self: &Arc<Self>, job: &Job, log: Arc<JobLog>, warm: &mut [Keeper]) -> Option<Arc<JobLog>> {
+        let found = match job.spec.isolation {
+            Isolation::Process => self.find(job).await,
+            Isolation::Context => self.find_share(job, warm),
+        };
         let what = match &found {
             Found::Alive(_) => "adopted",
             Found::Ended => "ended meanwhile",
             Found::HandedOff => "handed off",
             Found::Queued => "still queued",
             Found::Unlaunched => "to be started anew",
+            Found::Unopened => "never had its context",
             Found::Nothing(_) => "lost",
         };
         info!(task_id = %job.id, status = ?job.status, what, "found a job of an earlier service");
         match found {
-            Found::Alive(shim) => {
-                self.adopt(job, log, *shim).await;
+            Found::Alive(reach) => {
+                self.adopt(job, log, *reach).await;
                 None
             }
             Found::Ended => {
@@ -101,6 +114,11 @@ impl Host {
                 self.wipe(job).await;
                 Some(log)
             }
+            Found::Unopened => {
+                let message = "the service restarted before the task had its context".to_owned();
+                self.recorder(&log).record(Fact::LaunchFailed { failure: LaunchFailure::Refused, message }).await;
+                None
+            }
             Found::Nothing(cause) => {
                 self.recorder(&log).record(Fact::Lost(cause)).await;
                 self.wipe(job).await;
@@ -115,7 +133,7 @@ impl Host {
         if same_boot {
             match Shim::attach(&place).await {
                 // One without the word has nothing to watch, and leaves with this connection.
-                Ok(Some(shim)) if shim.hello().went => return Found::Alive(Box::new(shim)),
+                Ok(Some(shim)) if shim.hello().went => return Found::Alive(Box::new(Reach::Own(shim))),
                 Ok(Some(_) | None) => {}
                 Err(error) => warn!(task_id = %job.id, %error, "the job's shim cannot be attached"),
             }
@@ -145,15 +163,32 @@ impl Host {
         }
     }
 
-    async fn adopt(self: &Arc<Self>, job: &Job, log: Arc<JobLog>, shim: Shim) {
+    /// A job that shares its browser: whoever has no context was never let go, since the page comes after it.
+    fn find_share(&self, job: &Job, warm: &mut [Keeper]) -> Found {
+        if job.boot_id != self.boot_id {
+            return Found::Nothing(LostCause::HostRestarted);
+        }
+        match job.status.phase() {
+            Phase::Waiting => Found::Queued,
+            Phase::Stopping if job.process.is_none() => Found::Unopened,
+            Phase::Running | Phase::Stopping | Phase::Over => {
+                let share = warm.iter_mut().find_map(|keeper| keeper.adopt(job.id));
+                share.map_or(Found::Nothing(LostCause::ServiceRestarted), |share| {
+                    Found::Alive(Box::new(Reach::Share(share)))
+                })
+            }
+        }
+    }
+
+    async fn adopt(self: &Arc<Self>, job: &Job, log: Arc<JobLog>, reach: Reach) {
         let mut attendant = Attendant::new(Arc::clone(self), self.live.attend(log));
         if job.status.is_terminal() {
             attendant.hold_found(None, self.admission.occupy_browser(&self.want(&job.spec)));
         } else {
             self.occupy(&mut attendant, job);
         }
-        attendant.opening = Opening::TakenUp { attach: shim.hello().attaches };
-        attendant.take_up(shim);
+        attendant.opening = Opening::TakenUp { attach: reach.attaches() };
+        attendant.take_up(reach);
         let running = job.process.is_some();
         attendant.take_up_log().await;
         self.tasks.spawn(async move {
@@ -175,7 +210,7 @@ impl Host {
         let tickets = self.admission.enter_again(logs.iter().map(|log| self.want(&log.latest().spec)));
         for (log, mut ticket) in logs.into_iter().zip(tickets) {
             let turn = match ticket.try_granted() {
-                Some(grant) => Turn::Now { grant, shim: attend::prepare(self, log.id()) },
+                Some(grant) => Turn::Now { grant, reach: attend::prepare(self, log.latest()) },
                 None => Turn::Later(ticket),
             };
             attend::begin(self, log, turn);

@@ -4,6 +4,7 @@
 //! The cost is one pass per look, however many jobs are looked at and however many look.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,7 +18,7 @@ use super::{
     live::{Live, LiveJobs},
 };
 use crate::{
-    job::{BootTime, Now},
+    job::{BootTime, Isolation, Now},
     process::{ProcessListError, TreeReading, TreeRoot, Trees},
 };
 
@@ -157,7 +158,15 @@ async fn look(jobs: &LiveJobs, trees: Option<Trees>, at: Now) -> Option<Trees> {
     if looked.is_empty() {
         return trees;
     }
-    let roots: Vec<TreeRoot> = looked.iter().map(|(_, root)| root.clone()).collect();
+    // Jobs that share a browser share its tree, which is read once.
+    let mut roots: Vec<TreeRoot> = Vec::with_capacity(looked.len());
+    let mut of_job: HashMap<TreeRoot, usize> = HashMap::with_capacity(looked.len());
+    for (_, root) in &looked {
+        of_job.entry(root.clone()).or_insert_with(|| {
+            roots.push(root.clone());
+            roots.len() - 1
+        });
+    }
     // The list of all processes takes some milliseconds, too long for a thread that serves others.
     let read = tokio::task::spawn_blocking(move || read(trees, &roots)).await;
     let (trees, readings) = match read {
@@ -171,11 +180,14 @@ async fn look(jobs: &LiveJobs, trees: Option<Trees>, at: Now) -> Option<Trees> {
             return None;
         }
     };
-    for ((live, _), reading) in looked.iter().zip(readings) {
-        if let Some(tree) = &reading {
+    for (live, root) in &looked {
+        let tree = of_job.get(root).and_then(|at| readings.get(*at)).cloned().flatten();
+        let shared = live.log.latest().spec.isolation == Isolation::Context;
+        // What others take is not this job's.
+        if let Some(tree) = tree.as_ref().filter(|_| !shared) {
             live.peaks.take_in(tree);
         }
-        live.resample(|sample| sample.process = reading.map(|tree| ProcessReading { tree, at }));
+        live.resample(|sample| sample.process = tree.map(|tree| ProcessReading { tree, at, shared }));
     }
     Some(trees)
 }
@@ -222,7 +234,7 @@ mod tests {
             is_share_known: true,
             process_count: 1,
         };
-        ProcessReading { tree, at }
+        ProcessReading { tree, at, shared: false }
     }
 
     #[tokio::test]

@@ -148,6 +148,7 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
         away_max: settings.away_max,
         downloads_bytes_max: settings.downloads_max_mb.get().saturating_mul(MIB),
         evidence: settings.evidence,
+        warm_idle: settings.warm_idle,
     })
     .await?;
     let (shutdown, cut) = (CancellationToken::new(), CancellationToken::new());

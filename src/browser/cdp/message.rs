@@ -73,6 +73,12 @@ pub struct AnswerResult {
     pub target_info: Option<TargetInfo>,
     /// Of `Page.getFrameTree`.
     pub frame_tree: Option<FrameTree>,
+    /// Of `Target.createBrowserContext`.
+    pub browser_context_id: Option<String>,
+    /// Of `Target.getBrowserContexts`.
+    pub browser_context_ids: Option<Vec<String>>,
+    /// Of `Target.attachToBrowserTarget` and `Target.attachToTarget`.
+    pub session_id: Option<String>,
 }
 
 /// The browser's refusal of a command.
@@ -131,6 +137,8 @@ pub struct TargetInfo {
     pub title: String,
     /// Set on popups.
     pub opener_id: Option<String>,
+    /// The context that it lies in.
+    pub browser_context_id: Option<String>,
 }
 
 /// `Target.attachedToTarget`.
@@ -160,6 +168,8 @@ pub struct Detached {
 pub struct Paused {
     /// By which it is let go.
     pub request_id: String,
+    /// The frame that the document is for.
+    pub frame_id: Option<String>,
 }
 
 /// `Target.targetInfoChanged` and `Target.targetCreated`.

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::policy::Verdict;
 use super::record::{Answer, Cancel, Process, Record, Report};
 use super::{
-    BootTime, Event, Fact, LaunchFailure, LostCause, Now, Phase, Reason, ReportStatus, Spec, Status, TaskId, Tier,
-    Timeout,
+    BootTime, Event, Fact, Isolation, LaunchFailure, LostCause, Now, Phase, Reason, ReportStatus, Spec, Status, TaskId,
+    Tier, Timeout,
 };
 
 /// The record of a task's execution at one revision. Read it as a [`Record`]; change it through [`Job::apply`].
@@ -163,7 +163,10 @@ impl Step<'_> {
             Phase::Waiting => self.change(|job| {
                 job.status = Status::Running;
                 job.reason = Reason::Launched;
-                job.message = format!("{} is up", job.spec.browser);
+                job.message = match job.spec.isolation {
+                    Isolation::Process => format!("{} is up", job.spec.browser),
+                    Isolation::Context => format!("has a context in a {} that other tasks share", job.spec.browser),
+                };
                 job.started_at = Some(self.wall());
                 job.process = Some(process.clone());
             }),

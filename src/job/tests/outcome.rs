@@ -9,7 +9,9 @@ use super::{
     },
     table::said,
 };
-use crate::job::{Applied, Completion, ExitStatus, Fact, LostCause, Reason, ReportStatus, Spec, Status, Tier, Timeout};
+use crate::job::{
+    Applied, Completion, ExitStatus, Fact, Isolation, LostCause, Reason, ReportStatus, Spec, Status, Tier, Timeout,
+};
 
 /// An ending, and what it means under ANY, REQUIRE_REPORT and PROCESS_EXIT; `+` when the task goes on.
 type Row = (Fact, [&'static str; 3]);
@@ -188,6 +190,22 @@ fn an_exit_says_what_the_browser_last_printed() {
     assert!(failed.message.starts_with("exit code 3; it last printed: x"), "{}", failed.message);
     assert!(failed.message.ends_with("the last word"), "{}", failed.message);
     assert!(failed.message.len() < 1000, "a line or two, not the whole output");
+}
+
+#[test]
+fn the_end_of_a_shared_browser_is_a_failure_that_says_so_even_before_its_answer() {
+    let shared = || created(Spec { isolation: Isolation::Context, ..spec() });
+    let ends = [(ExitStatus::Signal(11), Reason::ProcessFailed), (ExitStatus::Code(0), Reason::BrowserTerminated)];
+    for (status, reason) in ends {
+        let fact = Fact::Exited { status, output_tail: String::new(), out_of_memory: false, tree: None, lived: None };
+        let failed = super::sample::after(shared(), [launched(), fact]);
+        assert_eq!((failed.status, failed.reason), (Status::Failed, reason));
+        assert!(
+            failed.message.starts_with("the browser that it shared with other tasks ended: "),
+            "{}",
+            failed.message
+        );
+    }
 }
 
 #[test]

@@ -9,11 +9,8 @@ use super::{
 use crate::{
     job::{ExitStatus, Fact, LaunchFailure, LostCause, Process, Timeout},
     process::{self, AwayCause, Exited, Numbered, Told, exit_file},
-    runner::{host::boot_now, meters},
+    runner::{host::boot_now, meters, reach::Reach},
 };
-
-/// How many messages without meaning may stay unacknowledged: a restart hears them again, harmlessly.
-const UNACKNOWLEDGED_MAX: u64 = 64;
 
 impl Attendant {
     /// One message of the shim: what it means is made durable before it is acknowledged.
@@ -62,7 +59,8 @@ impl Attendant {
             // Watchers first: heard, the shim clears up, which is the most work that it ever does.
             tokio::task::yield_now().await;
         }
-        if weighty || number - self.acknowledged >= UNACKNOWLEDGED_MAX {
+        let unacknowledged_max = self.reach.as_ref().map_or(1, Reach::unacknowledged_max);
+        if weighty || number - self.acknowledged >= unacknowledged_max {
             self.acknowledge(number).await;
         }
     }
@@ -96,7 +94,7 @@ impl Attendant {
 
     /// Without an exit there may be word in writing; without that, nobody knows.
     pub(super) async fn shim_gone(&mut self) {
-        self.shim = None;
+        self.reach = None;
         match exit_file::read(&self.place) {
             Ok(Some(left)) => {
                 for numbered in left.frames {

@@ -22,6 +22,7 @@ use super::{
     files,
     host::boot_now,
     live::{Attended, Reply},
+    reach::Reach,
     recorder::Recorded,
 };
 use tokio::sync::oneshot;
@@ -29,7 +30,7 @@ use tokio::sync::oneshot;
 use crate::{
     browser::{Answer, NoAnswer, Question, Session},
     job::{BootTime, Deadline, EventId, Fact, Job, StopStep, TaskId, Timeout},
-    process::{self, Order, Place, Shim},
+    process::{self, Order, Place},
 };
 
 /// Whether a job goes on, and with what.
@@ -54,7 +55,7 @@ pub(super) struct Attendant {
     browser: Option<BrowserHold>,
     /// Comes when the window, which was kept open, has to make room.
     evicted: Option<oneshot::Receiver<()>>,
-    shim: Option<Shim>,
+    reach: Option<Reach>,
     pub(super) session: Option<Session>,
     /// Who waits for the page to be in front: the latest alone, since one window is put there at a time.
     pub(super) fronting: Option<Reply<()>>,
@@ -92,7 +93,7 @@ impl Attendant {
             launch: None,
             browser: None,
             evicted: None,
-            shim: None,
+            reach: None,
             session: None,
             fronting: None,
             heard_at: boot_now(),
@@ -129,10 +130,11 @@ impl Attendant {
         self.browser = Some(browser);
     }
 
-    pub(super) fn take_up(&mut self, shim: Shim) {
+    pub(super) fn take_up(&mut self, reach: Reach) {
         self.launched = true;
-        self.attended.live.lives_below(shim.hello().shim.clone());
-        self.shim = Some(shim);
+        self.exit_step = reach.least_step();
+        self.attended.live.lives_below(reach.shim().clone());
+        self.reach = Some(reach);
     }
 
     /// Until nothing more can happen to the job by itself, or the service leaves.
@@ -158,13 +160,13 @@ impl Attendant {
                 return true;
             }
             let deadline = if job.process.is_some() { job.deadline(self.heard_at) } else { self.launch_deadline() };
-            if self.shim.is_none() && !job.handed_off {
+            if self.reach.is_none() && !job.handed_off {
                 return false;
             }
-            let shim = self.shim.as_mut();
+            let reach = self.reach.as_mut();
             let told = async {
-                match shim {
-                    Some(shim) => shim.next().await,
+                match reach {
+                    Some(reach) => reach.next().await,
                     // Handed off: there is no process to hear of.
                     None => std::future::pending().await,
                 }
@@ -195,14 +197,14 @@ impl Attendant {
 
     /// The last acknowledgement lets the shim clean up and leave; a named profile is free only then.
     async fn part(self: Box<Self>) {
-        let heard_in_time =
-            self.shim.is_some() && self.end_told_at.is_some_and(|at| at.elapsed() < process::ACKNOWLEDGE_MAX / 2);
-        let Self { host, attended, place, browser, shim, slot, launch, .. } = *self;
+        let own = self.reach.as_ref().is_some_and(|reach| !reach.is_shared());
+        let heard_in_time = own && self.end_told_at.is_some_and(|at| at.elapsed() < process::ACKNOWLEDGE_MAX / 2);
+        let Self { host, attended, place, browser, reach, slot, launch, .. } = *self;
         let task_id = attended.live.log.id();
         drop((slot, launch));
         // Not to be asked any more: what comes now is recorded without an attendant.
         let presence = attended.withdraw();
-        if let Some(mut shim) = shim {
+        if let Some(Reach::Own(mut shim)) = reach {
             let given_up = async {
                 host.leaving.cancelled().await;
                 tokio::time::sleep(PART_MAX).await;
@@ -250,8 +252,8 @@ impl Attendant {
     }
 
     pub(super) async fn send(&mut self, order: Order) {
-        if let Some(shim) = self.shim.as_mut()
-            && let Err(error) = shim.send(&order).await
+        if let Some(reach) = self.reach.as_mut()
+            && let Err(error) = reach.send(order).await
         {
             // Its end is noticed, and dealt with, where its messages are read.
             tracing::debug!(task_id = %self.id(), %error, "the shim did not take an order");
