@@ -9,11 +9,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::{
     Cancellation, PageReport, ProcessReading, Reported, Sample,
     admission::{QueuePlace, Queued, Standings},
+    ask::{Reply, ask},
     capture::INTERVAL,
     host::boot_now,
     log::{BrowserLog, LogStage},
@@ -30,9 +31,6 @@ use crate::{
 
 /// How many asks may wait for an attendant: a page that reports in a loop then waits for its answers.
 const ASKS_MAX: usize = 16;
-
-/// Where an answer goes; whoever asked may be gone.
-pub(super) type Reply<T> = oneshot::Sender<T>;
 
 /// What others want of a job that is attended.
 #[derive(Debug)]
@@ -54,7 +52,7 @@ pub(super) struct Live {
     /// What its browser says.
     pub(super) browser_log: Arc<BrowserLog>,
     /// Boxed, since a channel makes room for many at once, and most jobs are never asked.
-    pub(super) asks: mpsc::Sender<Box<Ask>>,
+    asks: mpsc::Sender<Box<Ask>>,
     sample: watch::Sender<Sample>,
     /// The number of its latest reading among those of all jobs.
     sampled: AtomicU64,
@@ -72,6 +70,11 @@ pub(super) struct Live {
 }
 
 impl Live {
+    /// Asks its attendant; none when that one leaves before it answers.
+    pub(super) async fn ask<T>(&self, wish: impl FnOnce(Reply<T>) -> Ask) -> Option<T> {
+        ask(&self.asks, |reply| Box::new(wish(reply))).await
+    }
+
     /// Its latest reading, with where it stands in the queue at this moment.
     pub(super) fn sample(&self) -> Sample {
         self.sample_at(self.queued())

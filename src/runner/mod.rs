@@ -17,6 +17,7 @@
 mod about;
 mod admission;
 mod adopt;
+mod ask;
 mod attend;
 mod attendant;
 mod capture;
@@ -66,7 +67,8 @@ use crate::{
     process::TreeReading,
 };
 use about::{BROWSER_NOT_FOUND, DRAINING, SANDBOX_NEEDS_USER};
-use live::{Ask, Live, Reply};
+use ask::Reply;
+use live::{Ask, Live};
 use recorder::Recorded;
 
 /// A handle on the host side. Cheap to clone.
@@ -431,12 +433,7 @@ impl Runner {
     /// Asks the job's attendant; none when nobody attends it, or it left before it answered.
     async fn ask<T>(&self, id: TaskId, ask: impl FnOnce(Reply<T>) -> Ask) -> Result<Option<T>, CallError> {
         let Some(live) = self.reach(id).await? else { return Ok(None) };
-        let (reply, answer) = tokio::sync::oneshot::channel();
-        let answered = match live.asks.send(Box::new(ask(reply))).await {
-            Ok(()) => answer.await.ok(),
-            Err(_) => None,
-        };
-        match answered {
+        match live.ask(ask).await {
             None if self.host.leaving.is_cancelled() => Err(CallError::Draining),
             answered => Ok(answered),
         }

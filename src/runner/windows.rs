@@ -270,12 +270,7 @@ impl Runner {
         if live.log.latest().spec.tier != Tier::Managed {
             return false;
         }
-        let (reply, answer) = tokio::sync::oneshot::channel();
-        let asked = async {
-            live.asks.send(Box::new(Ask::BringToFront(reply))).await.ok()?;
-            answer.await.ok()
-        };
-        matches!(tokio::time::timeout(FRONT_MAX, asked).await, Ok(Some(())))
+        matches!(tokio::time::timeout(FRONT_MAX, live.ask(Ask::BringToFront)).await, Ok(Some(())))
     }
 }
 

@@ -6,10 +6,7 @@ use crate::{
     job::{Fact, Phase, Refusal},
     process::Order,
     runner::{
-        Cancellation, PageReport, Reported,
-        evidence::Evidence,
-        host::boot_now,
-        live::{Ask, Reply},
+        Cancellation, PageReport, Reported, ask::Reply, evidence::Evidence, host::boot_now, live::Ask,
         recorder::Recorded,
     },
 };

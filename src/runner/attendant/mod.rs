@@ -18,10 +18,11 @@ use super::{
     Host,
     admission::{BrowserHold, Grant, Launch, Slot},
     adopt::Opening,
+    ask::Reply,
     evidence::Evidence,
     files,
     host::boot_now,
-    live::{Attended, Reply},
+    live::Attended,
     reach::Reach,
     recorder::Recorded,
 };

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::{
-    sync::oneshot,
-    time::{Instant, sleep_until, timeout},
-};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{Area, CaptureError, Encoding, Unavailable, What, encoded::SIDE_MAX};
 use crate::{
@@ -106,11 +103,8 @@ pub(super) async fn why(live: &Live) -> CaptureError {
 }
 
 async fn ask(live: &Live, question: Question) -> Result<Answer, CaptureError> {
-    let (reply, answer) = oneshot::channel();
-    let asked = live.asks.send(Box::new(Ask::Page(question, reply))).await;
-    asked.map_err(|_| Unavailable::Over)?;
     // Without a word the attendant left, since nothing more can happen to the job.
-    Ok(answer.await.map_err(|_| Unavailable::Over)??)
+    Ok(live.ask(|reply| Ask::Page(question, reply)).await.ok_or(Unavailable::Over)??)
 }
 
 /// The answer to another question.

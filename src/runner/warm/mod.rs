@@ -21,13 +21,16 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 
 pub(super) use adopt::find;
 pub(super) use keeper::Keeper;
 pub(super) use share::Share;
 
-use super::Host;
+use super::{
+    Host,
+    ask::{Reply, ask},
+};
 use crate::job::{Job, TaskId};
 use share::Ask;
 
@@ -112,12 +115,8 @@ impl Warm {
         let kind = Kind::of(job);
         for _ in 0..ATTEMPTS {
             let seat = self.seat(host, &kind);
-            let (reply, answer) = oneshot::channel();
             let door = Arc::clone(&seat.door);
-            let asked = door.asks.send(Ask::Share { task: job.id, seat, reply }).await;
-            if asked.is_ok()
-                && let Ok(answer) = answer.await
-            {
+            if let Some(answer) = ask(&door.asks, |reply| Ask::Share { task: job.id, seat, reply }).await {
                 return answer;
             }
             if host.leaving.is_cancelled() {
@@ -190,7 +189,7 @@ impl Door {
 }
 
 /// Where the answer to an ask for a share goes; whoever asked may be gone.
-type ShareReply = oneshot::Sender<Result<Share, ShareError>>;
+type ShareReply = Reply<Result<Share, ShareError>>;
 
 /// What a keeper's asks name their job by.
 type Task = TaskId;
