@@ -35,6 +35,9 @@ const SENTENCES: Record<Reason, (job: Job) => string> = {
   [Reason.LAUNCH_FAILED]: () => 'The browser could not be started.',
   [Reason.SERVICE_RESTARTED]: () => 'The service restarted, and no process can be proven to be this task\u2019s.',
   [Reason.HOST_RESTARTED]: () => 'The machine restarted meanwhile.',
+  [Reason.HANDED_OFF]: () => 'It is open in your own browser, which was running already.',
+  [Reason.DOWNLOADED]: () => 'The file is downloaded.',
+  [Reason.DOWNLOAD_FAILED]: () => 'The file did not come whole.',
   [Reason.SHIM_DIED]: () => 'The process that watched its browser died, so nobody knows how it ended.',
 };
 
