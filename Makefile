@@ -13,7 +13,7 @@ build: ## Build the program as it is shipped: target/release/comet-task-runner
 	cargo build --release --locked
 
 test: tools ## Run every test, after installing what they need where that is allowed
-	cargo test --locked
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-3} cargo test --locked
 	clients/web/test.sh
 
 soak: tools ## Launch 600 real browsers, kill half of them at random moments, and look for anything that is left; picture tasks in every state twenty times

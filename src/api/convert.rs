@@ -242,16 +242,16 @@ fn browser(job: &Record) -> v1::Browser {
             Isolation::Process => v1::browser::Isolation::Process.into(),
             Isolation::Context => v1::browser::Isolation::Context.into(),
         },
-        capabilities: capabilities(job.spec.tier),
+        capabilities: capabilities(job.spec.capabilities()),
     }
 }
 
 fn known_tier(of: Tier) -> v1::get_runner_response::KnownTier {
-    v1::get_runner_response::KnownTier { tier: tier(of).into(), capabilities: capabilities(of) }
+    v1::get_runner_response::KnownTier { tier: tier(of).into(), capabilities: capabilities(of.capabilities()) }
 }
 
-fn capabilities(tier: Tier) -> Vec<i32> {
-    tier.capabilities().map(|of| capability(of).into()).collect()
+fn capabilities(all: impl Iterator<Item = Capability>) -> Vec<i32> {
+    all.map(|of| capability(of).into()).collect()
 }
 
 const fn capability(capability: Capability) -> v1::browser::Capability {

@@ -143,8 +143,7 @@ impl TaskRunner for Service {
 
     async fn read_log(&self, request: Request<v1::ReadLogRequest>) -> Result<Response<LogStream>, Status> {
         let reading = log::reading(request.get_ref()).map_err(|violations| status::invalid(&violations))?;
-        let permit = Arc::clone(&self.watchers).try_acquire_owned();
-        let permit = permit.map_err(|_| status::watcher_limit(self.watchers_max))?;
+        let permit = self.place()?;
         let to_read = self.runner.read_log(reading.task_id).await.map_err(|error| status::call(&error))?;
         if to_read.leaving.is_cancelled() {
             return Err(status::call(&CallError::Draining));

@@ -150,7 +150,9 @@ pub(super) fn windows(error: &WindowsError) -> Status {
     let message = error.to_string();
     match error {
         WindowsError::Call(error) => call(error),
-        WindowsError::Headless(_) | WindowsError::NoWindow(_) => precondition("NO_WINDOW", message),
+        WindowsError::Headless(_) | WindowsError::NotItsOwn(_) | WindowsError::NoWindow(_) => {
+            precondition("NO_WINDOW", message)
+        }
         WindowsError::NotItsWindow { .. } | WindowsError::Gone(_) => {
             status(Code::NotFound, "WINDOW_NOT_FOUND", message, ErrorDetails::new())
         }

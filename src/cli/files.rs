@@ -53,6 +53,23 @@ impl Files {
     }
 }
 
+/// Saves what a task downloaded in the working directory, and says so: its service and all that it keeps goes with this
+/// call. What is there already stays as it is.
+pub(super) async fn save_here(client: &mut Client, task_id: &str) -> Result<(), Problem> {
+    let answer = client.get_status(GetStatusRequest { task_id: task_id.to_owned() }).await?.into_inner();
+    for file in answer.job.unwrap_or_default().files {
+        let path = PathBuf::from(&file.name);
+        if path.exists() {
+            return Err(Problem::Usage(format!("{} is there already, so the download is not saved", path.display())));
+        }
+        let request = ReadFileRequest { task_id: task_id.to_owned(), name: file.name.clone(), offset: 0 };
+        save(client.read_file(request).await?.into_inner(), &path).await?;
+        // Nobody reading it is no reason to stop.
+        let _ = writeln!(io::stderr(), "saved {}", plain(&file.name));
+    }
+    Ok(())
+}
+
 async fn list(client: &mut Client, task_id: String, format: Format) -> Result<(), Problem> {
     let answer = client.get_status(GetStatusRequest { task_id }).await?.into_inner();
     let job = answer.job.unwrap_or_default();

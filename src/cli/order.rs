@@ -150,6 +150,11 @@ enum Dialogs {
 }
 
 impl OrderArgs {
+    /// The browser is the person's own, which outlives this call.
+    pub(super) fn is_of_user_browser(&self) -> bool {
+        matches!(self.tier, Some(Tier::UserBrowser))
+    }
+
     /// The browser is one that the call brings along.
     pub(super) fn brings_browser(&self) -> bool {
         self.browser.contains('=')

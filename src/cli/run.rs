@@ -9,6 +9,7 @@ use super::{
     args::{Format, Reach},
     connect::{Client, Target},
     errand::Errand,
+    files,
     order::{AfterFinish, OrderArgs},
     own::Own,
     print::Printer,
@@ -81,6 +82,10 @@ impl Run {
             let text = "--after-finish keep-open needs a service that stays; start one with `comet-task-runner serve`";
             return Err(Problem::Usage(text.to_owned()));
         }
+        if self.order.is_of_user_browser() {
+            let text = "--tier user-browser needs a service that stays; start one with `comet-task-runner serve`";
+            return Err(Problem::Usage(text.to_owned()));
+        }
         let own = Own::start(self.order.brings_browser().then(|| self.order.browser.clone()), self.no_sandbox).await?;
         let exit = self.to_the_last(own.target(), signals, printer).await;
         own.stop().await;
@@ -95,6 +100,7 @@ impl Run {
         self.say_task(&made.task_id);
         let exit = errand.follow(&made, printer).await;
         errand.settle(&made, exit.is_err()).await?;
+        files::save_here(&mut errand.client, &made.task_id).await?;
         exit
     }
 

@@ -255,7 +255,7 @@ pub const SETTINGS: &[Setting] = &[
         flag: "downloads-max-mb",
         env: "COMET_TASK_RUNNER_DOWNLOADS_MAX_MB",
         other_env: None,
-        value_name: "MB",
+        value_name: "MIB",
         help: "How much room the downloads of one task may take; what would take more is cancelled",
         default_words: None,
         form: Form::One,

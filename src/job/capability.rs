@@ -1,6 +1,6 @@
 //! What a browser can do for a task in each tier, and what a task needs of it.
 
-use super::Tier;
+use super::{Isolation, Spec, Tier};
 
 /// What a browser in its tier can do for a task, beside opening its URL and taking its reports over HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -121,6 +121,33 @@ impl Tier {
     /// All that a browser can do in this tier.
     pub fn capabilities(self) -> impl Iterator<Item = Capability> {
         Capability::ALL.into_iter().filter(move |capability| self.can(*capability))
+    }
+}
+
+impl Spec {
+    /// Whether its browser can do this for the task: in its tier, and for one task alone where others share it.
+    #[must_use]
+    pub const fn can(&self, capability: Capability) -> bool {
+        let alone = match self.isolation {
+            Isolation::Process => true,
+            Isolation::Context => match capability {
+                Capability::Windows | Capability::Stop | Capability::ExitStatus | Capability::Profile => false,
+                Capability::PageFacts
+                | Capability::ReportBinding
+                | Capability::PageScreenshot
+                | Capability::Downloads
+                | Capability::Dialogs
+                | Capability::PageLog
+                | Capability::WarmContext
+                | Capability::Headless => true,
+            },
+        };
+        alone && self.tier.can(capability)
+    }
+
+    /// All that its browser can do for the task.
+    pub fn capabilities(&self) -> impl Iterator<Item = Capability> {
+        Capability::ALL.into_iter().filter(|capability| self.can(*capability))
     }
 }
 

@@ -2,16 +2,7 @@
 //!
 //! It never delays the end itself, only the browser's; and that by no more than [`TAKE_MAX`].
 
-use std::{
-    fs::{DirBuilder, File, OpenOptions},
-    future::Future,
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
-    pin::Pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
@@ -19,32 +10,32 @@ use super::{
     Host,
     attendant::Attendant,
     capture::{self, Encoding, What, shows_something},
+    files::unique_name,
     live::Live,
-    recorder::Recorded,
 };
-use crate::job::{Fact, FileKind, Job, JobFile, Phase, Reason, Status, Tier};
+use crate::job::{FILES_MAX, Fact, FileKind, Job, Phase, Reason, Status, Tier};
 
 /// How long the picture may take: twenty times what it takes, and a slot is not held for longer behind a time-out.
 const TAKE_MAX: Duration = Duration::from_secs(1);
 /// Good enough to see what went wrong, small enough to keep a hundred thousand of them.
 const ENCODING: Encoding = Encoding::Jpeg { quality: 60 };
 /// What the picture is called; with a number where the page downloaded something of that name.
-const NAME: (&str, &str) = ("last", "jpg");
+const NAME: &str = "last.jpg";
+/// What it is called until then, beside what the browser writes: no browser calls anything so.
+const INCOMING: &str = "last picture";
 
 /// How far the picture is.
 pub(super) enum Evidence {
     /// Not needed so far.
     Open,
     /// Being taken.
-    Underway(Pin<Box<dyn Future<Output = Option<Kept>> + Send + Sync>>),
+    Underway(Pin<Box<dyn Future<Output = Option<Taken>> + Send + Sync>>),
     /// Taken, or not to be had.
     Over,
 }
 
-/// A picture that was written.
-pub(super) struct Kept {
-    path: PathBuf,
-    name: String,
+/// A picture that was written, and has no name yet.
+pub(super) struct Taken {
     size_bytes: u64,
 }
 
@@ -58,7 +49,7 @@ impl Evidence {
     }
 
     /// Waits for the picture that is being taken; for ever when there is none. Safe to drop.
-    pub(super) async fn taken(&mut self) -> Option<Kept> {
+    pub(super) async fn taken(&mut self) -> Option<Taken> {
         match self {
             Self::Underway(taking) => {
                 let kept = taking.await;
@@ -89,13 +80,20 @@ impl Attendant {
         is_bad_end(job) && shows_something(job) && answers && job.page_end.is_none() && job.is_process_alive()
     }
 
-    /// Records the picture, if there is one.
-    pub(super) async fn keep_evidence(&mut self, kept: Option<Kept>) {
-        let Some(Kept { path, name, size_bytes }) = kept else { return };
-        let recorded = self.record(Fact::FileKept { name, kind: FileKind::Screenshot, size_bytes }).await;
-        if !matches!(recorded, Recorded::Changed(_)) {
-            // Nobody could ever ask for it.
-            drop(tokio::task::spawn_blocking(move || std::fs::remove_file(path)).await);
+    /// Names and records the picture, if there is one. Here, where downloads get their names too.
+    pub(super) async fn keep_evidence(&mut self, taken: Option<Taken>) {
+        let Some(Taken { size_bytes }) = taken else { return };
+        let job = self.job();
+        if job.files.len() >= FILES_MAX {
+            // Nobody could ever ask for it; it goes with the rest of what is not kept.
+            return;
+        }
+        let name = unique_name(NAME, &job.files);
+        let (files, id, to) = (self.host.files.clone(), self.id(), name.clone());
+        let kept = tokio::task::spawn_blocking(move || files.keep(id, INCOMING, &to)).await;
+        match kept.map_err(io::Error::other).flatten() {
+            Ok(()) => drop(self.record(Fact::FileKept { name, kind: FileKind::Screenshot, size_bytes }).await),
+            Err(error) => tracing::warn!(task_id = %id, %error, "the last picture could not be kept"),
         }
     }
 }
@@ -112,7 +110,7 @@ fn is_bad_end(job: &Job) -> bool {
 }
 
 /// Takes the picture and writes it; none when either fails, which is worth a line and nothing more.
-async fn take(host: Arc<Host>, live: Arc<Live>) -> Option<Kept> {
+async fn take(host: Arc<Host>, live: Arc<Live>) -> Option<Taken> {
     let task_id = live.log.id();
     let taken = timeout(TAKE_MAX, async {
         let _turn = host.captures.acquire().await;
@@ -129,40 +127,17 @@ async fn take(host: Arc<Host>, live: Arc<Live>) -> Option<Kept> {
             return None;
         }
     };
-    let dir = host.state_dir.join("files").join(task_id.to_string());
-    let name = free_name(&live.log.latest().files);
+    let files = host.files.clone();
     let writing = tokio::task::spawn_blocking(move || {
         let image = capture::decode(&drawn.data, ENCODING).map_err(io::Error::other)?;
-        write(&dir, &name, &image.bytes)?;
-        let size_bytes = image.bytes.len() as u64;
-        io::Result::Ok(Kept { path: dir.join(&name), name, size_bytes })
+        files.write_incoming(task_id, INCOMING, &image.bytes)?;
+        io::Result::Ok(Taken { size_bytes: image.bytes.len() as u64 })
     });
     match writing.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
-        Ok(kept) => Some(kept),
+        Ok(taken) => Some(taken),
         Err(error) => {
             tracing::warn!(%task_id, %error, "the last picture could not be kept");
             None
         }
     }
-}
-
-/// A name that no file of the job has.
-fn free_name(files: &[JobFile]) -> String {
-    let (stem, extension) = NAME;
-    let names = std::iter::once(format!("{stem}.{extension}"));
-    let mut names = names.chain((1_u32..).map(|number| format!("{stem}-{number}.{extension}")));
-    let free = names.find(|name| files.iter().all(|file| file.name != *name));
-    free.expect("a job has fewer files than there are numbers")
-}
-
-/// Whole or not at all, and for nobody else to read.
-fn write(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let unfinished = dir.join(format!(".{name}.new"));
-    let mut file: File = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    let written = file.write_all(bytes).and_then(|()| std::fs::rename(&unfinished, dir.join(name)));
-    if written.is_err() {
-        drop(std::fs::remove_file(&unfinished));
-    }
-    written
 }

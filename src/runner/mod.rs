@@ -306,7 +306,10 @@ impl Runner {
             if live.tree().is_some() {
                 self.host.sampler.look(&live).await;
             }
-            return Ok((live.log.latest(), Some(live.sample())));
+            let job = live.log.latest();
+            // It is attended a moment longer than there is anything to read of it.
+            let sample = (!job.is_settled()).then(|| live.sample());
+            return Ok((job, sample));
         }
         let job = self.host.ledger.latest(id).await?.ok_or(CallError::Unknown(id))?;
         Ok((job, None))

@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     Host, Runner,
+    admission::profile_key,
     profile_lock::{self, ProfileInUse},
 };
 use crate::{
@@ -102,7 +103,7 @@ impl Runner {
         let found = found.map_err(io::Error::other)??;
         let key = found.key.clone();
         // Jobs that ask for it from here on wait until it is gone, and then make it anew.
-        let held = self.host.admission.hold_idle_profile(&key.name);
+        let held = self.host.admission.hold_idle_profile(&profile_key(&key.browser, &key.name));
         let held = held.ok_or_else(|| ProfileError::Busy(key.name.clone()))?;
         let known = self.host.known(found);
         let place = self.host.profiles_dir().join(&key.browser);

@@ -105,6 +105,7 @@ impl Host {
                 let mut attendant = Attendant::new(Arc::clone(self), self.live.attend(log));
                 self.occupy(&mut attendant, job);
                 attendant.launched = true;
+                attendant.take_up_log().await;
                 self.tasks.spawn(attendant.run());
                 None
             }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     desktop::{self, Desktop, DesktopError, Focus, Rect, Role, Window, WindowRef},
-    job::{PageEnd, TaskId, Tier},
+    job::{Capability, PageEnd, TaskId, Tier},
     process::TreeRoot,
 };
 
@@ -113,6 +113,11 @@ pub enum WindowsError {
     /// The job has none.
     #[error("task {0} runs without a window; start it with mode HEADED to have one")]
     Headless(TaskId),
+    /// Nobody can tell them from others'.
+    #[error(
+        "task {0} has its page in a browser that is shared or a person's own, where its windows cannot be told apart; start it with isolation PROCESS in tier MANAGED or EXIT_ONLY to have windows of its own"
+    )]
+    NotItsOwn(TaskId),
     /// None yet, or none any more.
     #[error("task {0} has no window now: it is not shown yet, or its browser is gone; see the task's status")]
     NoWindow(TaskId),
@@ -261,8 +266,14 @@ impl Runner {
     /// The attendant of a job that can have windows now.
     async fn windowed(&self, task: TaskId) -> Result<Arc<Live>, WindowsError> {
         let live = self.known(task).await?.ok_or(WindowsError::NoWindow(task))?;
-        let headless = live.log.latest().spec.headless;
-        if headless { Err(WindowsError::Headless(task)) } else { Ok(live) }
+        let job = live.log.latest();
+        if job.spec.headless {
+            Err(WindowsError::Headless(task))
+        } else if !job.spec.can(Capability::Windows) {
+            Err(WindowsError::NotItsOwn(task))
+        } else {
+            Ok(live)
+        }
     }
 
     /// Has the browser put the task's page before its other ones. False when there is nobody to ask, or no answer.
@@ -277,8 +288,12 @@ impl Runner {
 impl Host {
     /// The windows of these jobs.
     pub(super) async fn windows_of(&self, jobs: &[Arc<Live>]) -> Result<Vec<JobWindow>, WindowsError> {
-        let jobs: Vec<(Arc<Live>, Option<TreeRoot>)> =
-            jobs.iter().map(|live| (Arc::clone(live), live.tree())).collect();
+        // Of a browser that others share, or that is a person's own, nobody can tell which windows are the task's.
+        let jobs: Vec<(Arc<Live>, Option<TreeRoot>)> = jobs
+            .iter()
+            .filter(|live| live.log.latest().spec.can(Capability::Windows))
+            .map(|live| (Arc::clone(live), live.tree()))
+            .collect();
         let trees: Vec<(TaskId, TreeRoot)> =
             jobs.iter().filter_map(|(live, tree)| Some((live.log.id(), tree.clone()?))).collect();
         let (windows, owners) = self.windows.ask(move |desktop| owned(desktop, &trees)).await?;

@@ -63,6 +63,8 @@ impl Drop for Tidy {
         });
         for group in &self.groups {
             for root in group_roots() {
+                // The service's own release may have come before that of its last watcher; only an empty one goes.
+                let _ = fs::remove_dir(root.join(group));
                 assert!(!root.join(group).exists(), "the control group {group} is left");
             }
         }

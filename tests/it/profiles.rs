@@ -15,7 +15,7 @@ use tonic::Code;
 
 use super::{
     cli::{ended as run, on},
-    processes,
+    processes::{self, Ending},
     real::{Real, assert_ended, chromium_by_hand, headless, run_dir},
     service::{Client, Options, Service, ended, eventually, execute, stub_url},
     wire::{kill_at_once, refused},
@@ -201,8 +201,11 @@ async fn a_profile_that_a_foreign_browser_holds_is_in_use_at_once_and_cannot_be_
     let job = real.run(kept(&url, "work")).await;
     let removal = refused(real.client.remove_profile(remove("work")).await);
     let held = lock.symlink_metadata().is_ok();
+    // With all that it started, which would go on to write to the profile.
+    let tree: Vec<_> = processes::descendants(foreign.id()).into_iter().filter_map(Ending::of).collect();
     foreign.kill().unwrap();
     foreign.wait().unwrap();
+    tree.iter().for_each(Ending::wait);
     assert_ended(&job, Status::Failed, Reason::ProfileInUse);
     assert_eq!((job.process_id, job.exit_code), (0, None), "none was started");
     assert!(job.message.contains(&format!("process {}", foreign.id())), "{}", job.message);

@@ -129,6 +129,26 @@ async fn four_tasks_outlive_a_killed_service_and_each_ends_as_it_truly_did() {
     history::assert_orderly(&history::read(&real.service.state_dir()));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_page_said_before_its_browser_died_is_read_when_no_service_was_there_for_either() {
+    let Some(mut real) = start().await else { return };
+    let script = "fetch('/gate').then(() => cometTask.done('just in time')).then(() => fetch('/said'))";
+    let begun = real.begin(headless(&real.pages.script("/says", script))).await;
+    real.shown(&begun.task_id).await;
+    real.service.kill();
+    let shim = Ending::of(processes::parent_of(begun.process_id).unwrap()).unwrap();
+    real.pages.open_gate();
+    tokio::task::block_in_place(|| real.pages.wait_for("/said"));
+    // It writes what it has to say before it leaves, which a kill would keep it from.
+    processes::signal(begun.process_id, Signal::TERM);
+    shim.wait();
+    real.service.restart();
+    real.client = real.service.client().await;
+    let job = real.finish(&begun.task_id).await;
+    assert_ended(&job, Status::Done, Reason::Callback);
+    assert_eq!((job.callback.unwrap().result.as_str(), job.exit_code), ("\"just in time\"", Some(0)));
+}
+
 #[tokio::test]
 async fn a_page_that_closes_after_a_second_restart_is_still_heard() {
     let Some(mut real) = start().await else { return };

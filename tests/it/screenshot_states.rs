@@ -18,7 +18,7 @@ use super::{
 };
 
 /// How often each state is pictured, unless `CAPTURE_ROUNDS` says otherwise: a person waits for these tests.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 1;
 fn rounds() -> usize {
     std::env::var("CAPTURE_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap())
 }

@@ -122,10 +122,14 @@ impl Session {
         self.plan.downloads.kept_bytes.saturating_add(coming) > self.plan.downloads.bytes_max
     }
 
+    /// So much of it is kept by now: whoever keeps it may have refused some.
+    pub fn kept(&mut self, bytes: u64, files: usize) {
+        (self.plan.downloads.kept_bytes, self.plan.downloads.kept_files) = (bytes, files);
+    }
+
     fn download_ended(&mut self, progress: &message::DownloadProgress, complete: bool, step: &mut Step) {
         let running = self.state.downloads.remove(&progress.guid);
         self.changed |= running.is_some();
-        let received_bytes = bytes(progress.received_bytes);
         let (download, refused, received_before) = match running {
             Some(Running { name, is_task, refused, received_bytes, .. }) => {
                 (Download { guid: progress.guid.clone(), name, is_task }, refused, received_bytes)
@@ -139,11 +143,7 @@ impl Session {
         let why = match refused {
             Some(Refused::TooLarge) => DownloadFailure::TooLarge { bytes_max: self.plan.downloads.bytes_max },
             Some(Refused::TooMany) => DownloadFailure::TooMany { files_max: self.plan.downloads.files_max },
-            None if complete => {
-                self.plan.downloads.kept_bytes = self.plan.downloads.kept_bytes.saturating_add(received_bytes);
-                self.plan.downloads.kept_files += 1;
-                return step.facts.push(Fact::DownloadDone(download));
-            }
+            None if complete => return step.facts.push(Fact::DownloadDone(download)),
             None => DownloadFailure::BrokenOff { received_bytes: received_before },
         };
         step.facts.push(Fact::DownloadFailed { download, why });

@@ -68,7 +68,7 @@ impl Session {
         self.meet_popup(&info, Some(&attached.session_id), step);
         let page = Held { target: info.target_id, session: attached.session_id, early: Vec::new() };
         if self.owns(&page.target) {
-            if attached.waiting_for_debugger {
+            if attached.waiting_for_debugger && self.state.session.is_none() {
                 self.listen(&page.session, step);
             }
             self.attached_own(&page.session, attached.waiting_for_debugger, step);
@@ -96,6 +96,9 @@ impl Session {
             self.state.holding = Some(session.to_owned());
             self.changed = true;
             self.attach(step);
+        } else {
+            // It has a session to keep, and whoever waits is let go.
+            self.send(step, Some(session), "Runtime.runIfWaitingForDebugger", &json!({}));
         }
     }
 
@@ -182,10 +185,23 @@ impl Session {
         self.call(step, Call::AttachToTarget, "Target.attachToTarget", &params);
     }
 
+    /// Where dialogs are left to a person, those of popups that came while nobody listened have to be heard of too.
+    fn hear_popups(&mut self, step: &mut Step) {
+        if self.answers_dialogs() {
+            return;
+        }
+        let unheard = self.state.popups.iter().filter(|(_, heard_by)| heard_by.is_none());
+        let unheard: Vec<String> = unheard.map(|(target, _)| target.clone()).collect();
+        for target in unheard {
+            self.attach_to(&target, step);
+        }
+    }
+
     /// After an adoption and its replay: finds the task's page among those that are there.
     pub(super) fn take_stock(&mut self, pages: &[TargetInfo], step: &mut Step) {
         if self.state.closed {
             self.count_popups(pages, step);
+            self.hear_popups(step);
             return self.tell_closed(step);
         }
         if self.state.target.is_none() {
@@ -195,6 +211,7 @@ impl Session {
             self.own_target(&page, step);
         }
         self.count_popups(pages, step);
+        self.hear_popups(step);
         let Some(info) = pages.iter().find(|info| self.owns(&info.target_id)) else {
             return self.page_closed(step);
         };

@@ -232,7 +232,9 @@ impl SharedBrowser {
             }),
             // Whatever it says: one that was not there is gone too.
             Call::Dispose(task) => {
-                let stock = self.call(Call::Stock(task), "Target.getTargets", &json!({}));
+                // Pages only: the end of nothing else would be heard of.
+                let pages = json!({ "filter": [{ "type": "page" }] });
+                let stock = self.call(Call::Stock(task), "Target.getTargets", &pages);
                 Heard { commands: vec![stock], ..Heard::default() }
             }
             Call::Stock(task) => {

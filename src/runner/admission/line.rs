@@ -37,7 +37,7 @@ impl Want {
             group: spec.labels.get(fair_label).map(String::as_str).unwrap_or_default().into(),
             profile: match &spec.profile {
                 Profile::Ephemeral => None,
-                Profile::Named(name) => Some(name.as_str().into()),
+                Profile::Named(name) => Some(profile_key(&spec.browser, name).into()),
             },
             window: !spec.headless,
         }
@@ -46,6 +46,11 @@ impl Want {
     fn lane(&self) -> LaneKey {
         (self.profile.clone(), self.window)
     }
+}
+
+/// Names a profile among those of all browsers: each browser has its own of that name.
+pub(in crate::runner) fn profile_key(browser: &str, name: &str) -> String {
+    format!("{browser}/{name}")
 }
 
 /// All that wait.

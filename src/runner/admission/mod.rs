@@ -27,7 +27,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::job::WallTime;
 pub(super) use hold::{BrowserHold, Grant, Launch, QueuePlace, Slot, Ticket};
-pub(super) use line::Want;
+pub(super) use line::{Want, profile_key};
 pub(super) use memory::Memory;
 use memory::Room;
 use policy::Policy;

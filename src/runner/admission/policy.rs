@@ -241,7 +241,8 @@ impl Policy {
                 format!("waits for a window; {windows_max} may be open, and {kept} are kept open")
             }
             QueueReason::Profile => {
-                let name = want.profile.as_deref().unwrap_or_default();
+                let key = want.profile.as_deref().unwrap_or_default();
+                let (_, name) = key.split_once('/').unwrap_or(("", key));
                 format!("waits for the profile {name:?}, which the browser of another task has")
             }
         }

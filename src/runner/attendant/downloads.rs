@@ -55,6 +55,10 @@ impl Attendant {
             }
             Kept::Not { why } => return self.tell_failure(number, index, &download, why).await,
         };
+        let job = self.job();
+        if let Some(session) = &mut self.session {
+            session.kept(kept_bytes(&job), job.files.len());
+        }
         if download.is_task {
             self.record_numbered(number, index | SECOND, Fact::DownloadDone { name }).await;
         }

@@ -60,7 +60,7 @@ impl Attendant {
             tokio::task::yield_now().await;
         }
         let unacknowledged_max = self.reach.as_ref().map_or(1, Reach::unacknowledged_max);
-        if weighty || number - self.acknowledged >= unacknowledged_max {
+        if weighty || number.saturating_sub(self.acknowledged) >= unacknowledged_max {
             self.acknowledge(number).await;
         }
     }

@@ -30,8 +30,8 @@ use tokio::sync::oneshot;
 
 use crate::{
     browser::{Answer, NoAnswer, Question, Session},
-    job::{BootTime, Deadline, EventId, Fact, Job, StopStep, TaskId, Timeout},
-    process::{self, Order, Place},
+    job::{BootTime, Deadline, EventId, Fact, Job, Phase, StopStep, TaskId, Timeout},
+    process::{self, Order, Place, exit_file},
 };
 
 /// Whether a job goes on, and with what.
@@ -160,7 +160,11 @@ impl Attendant {
             if job.is_settled() {
                 return true;
             }
-            let deadline = if job.process.is_some() { job.deadline(self.heard_at) } else { self.launch_deadline() };
+            let deadline = match job.status.phase() {
+                Phase::Waiting => self.launch_deadline(),
+                // None once it is being stopped: what passed before must not pass again and again.
+                Phase::Running | Phase::Stopping | Phase::Over => job.deadline(self.heard_at),
+            };
             if self.reach.is_none() && !job.handed_off {
                 return false;
             }
@@ -191,6 +195,13 @@ impl Attendant {
     /// Hears again what a shim left in writing, then is done with it.
     pub(super) async fn read_left(mut self: Box<Self>) {
         self.launched = true;
+        if self.job().process.is_some()
+            && let Ok(Some(left)) = exit_file::read(&self.place)
+        {
+            // What its page said last is in the file too, and only a session understands it.
+            self.opening = Opening::TakenUp { attach: left.hello.attaches };
+            self.open_session().await;
+        }
         self.shim_gone().await;
         // Over, or handed off: then there are its reports and its deadlines to wait for.
         self.run().await;
@@ -205,15 +216,20 @@ impl Attendant {
         drop((slot, launch));
         // Not to be asked any more: what comes now is recorded without an attendant.
         let presence = attended.withdraw();
-        if let Some(Reach::Own(mut shim)) = reach {
-            let given_up = async {
-                host.leaving.cancelled().await;
-                tokio::time::sleep(PART_MAX).await;
-            };
-            tokio::select! {
-                () = async { while shim.next().await.is_some() {} } => {}
-                () = given_up => return,
+        match reach {
+            Some(Reach::Own(mut shim)) => {
+                let given_up = async {
+                    host.leaving.cancelled().await;
+                    tokio::time::sleep(PART_MAX).await;
+                };
+                tokio::select! {
+                    () = async { while shim.next().await.is_some() {} } => {}
+                    () = given_up => return,
+                }
             }
+            // Its seat is free before anybody hears that the job's window is.
+            Some(Reach::Share(share)) => drop(share),
+            None => {}
         }
         // A shim that was heard in time has cleared up; one that was not, or that died, has left something. What was read
         // just now may have been told long ago, when the machine is busy: what is there decides.
@@ -265,7 +281,7 @@ impl Attendant {
         if self.host.leaving.is_cancelled() {
             return;
         }
-        self.acknowledged = number;
+        self.acknowledged = self.acknowledged.max(number);
         self.send(Order::Ack(number)).await;
     }
 

@@ -15,6 +15,11 @@ impl Attendant {
 
     /// The task is over and the browser stays: its window may be asked to make room for another.
     pub(super) fn keep_window(&mut self, job: &Job) {
+        if job.spec.tier == Tier::UserBrowser {
+            // A person's own is not ours to close, and takes no place once its task is over.
+            self.browser = None;
+            return;
+        }
         if let (Some(browser), Some(since)) = (&self.browser, job.finished_at)
             && let Some(evicted) = browser.keep_window(since)
         {

@@ -38,7 +38,7 @@ impl Attendant {
                 let held = self.holds_for_evidence(&job);
                 if !held && job.exit.is_none() && (page_closed || job.spec.after_finish == AfterFinish::Close) {
                     self.stop().await;
-                } else if job.exit.is_none() {
+                } else if !held && job.exit.is_none() {
                     self.keep_window(&job);
                 }
             }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{CaptureError, Encoding, Screenshot, Source, Unavailable, encoded::encode};
+use crate::job::Capability;
 use crate::runner::{
     Runner,
     live::Live,
@@ -14,6 +15,9 @@ impl Runner {
     pub(super) async fn of_window(&self, live: &Arc<Live>, encoding: Encoding) -> Result<Screenshot, CaptureError> {
         if live.log.latest().spec.headless {
             return Err(no_window("it runs without one; use source PAGE"));
+        }
+        if !live.log.latest().spec.can(Capability::Windows) {
+            return Err(refused(&WindowsError::NotItsOwn(live.log.id())));
         }
         let found = self.host.windows_of(&[Arc::clone(live)]).await.map_err(|error| refused(&error))?;
         let window = seen_first(&found).ok_or_else(|| no_window("wait until it is shown"))?;

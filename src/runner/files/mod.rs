@@ -12,9 +12,9 @@ mod name;
 mod read;
 
 use std::{
-    fs::{self, DirBuilder, Permissions},
-    io,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    fs::{self, DirBuilder, OpenOptions, Permissions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -67,6 +67,15 @@ impl Files {
 
     fn dir(&self, id: TaskId) -> PathBuf {
         self.root.join(id.to_string())
+    }
+
+    /// Writes something that is not kept yet beside what the browser writes.
+    pub(super) fn write_incoming(&self, id: TaskId, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let incoming = self.incoming(id);
+        DirBuilder::new().recursive(true).mode(0o700).create(&incoming)?;
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(incoming.join(name))?;
+        file.write_all(bytes)
     }
 
     /// Looks at what the browser wrote.

@@ -89,7 +89,8 @@ impl Keeper {
 
     /// The job's share, if it is proven to have one here.
     pub(in crate::runner) fn adopt(&mut self, task: TaskId) -> Option<Share> {
-        let ended = self.ended.get(&task).copied();
+        // One that has another context by now goes on in it.
+        let ended = self.ended.get(&task).copied().filter(|_| !self.shared.has(task));
         let known = self.known.clone().filter(|_| ended.is_some() || self.shared.has(task))?;
         let seat = self.host.warm.seat_found(&self.door);
         let (share, tell) = Share::new(task, known, seat);
@@ -120,6 +121,8 @@ impl Keeper {
 
     /// Ends the contexts of those who were not adopted, then keeps the browser as any other.
     pub(in crate::runner) async fn take_over(mut self) {
+        // Who is not here any more was told of its end.
+        self.ended.retain(|task, _| self.table.stage(*task).is_some());
         let kept: Vec<TaskId> = self.shared.kept().tasks().collect();
         for task in kept {
             if self.table.stage(task).is_none() {

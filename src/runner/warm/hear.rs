@@ -56,7 +56,9 @@ impl Keeper {
 
     async fn hear_browser(&mut self, number: u64, message: &[u8]) {
         let heard = self.shared.receive(message);
-        if let Some((task, Word::Ended)) = &heard.word {
+        if let Some((task, Word::Ended)) = &heard.word
+            && self.table.stage(*task).is_some()
+        {
             self.ended.insert(*task, number);
         }
         // Before anything is told, for another service.

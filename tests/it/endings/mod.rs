@@ -1,5 +1,6 @@
 //! Every way in which a browser, a page, a process or a person can end a task, in each tier: one table, printed and held.
 
+mod choices;
 mod of_processes;
 mod of_services;
 mod real;
@@ -26,7 +27,7 @@ const TIERS: [Tier; 3] = [Tier::Managed, Tier::ExitOnly, Tier::UserBrowser];
 const UNSEEN: &str = "unseen: TIMED_OUT RUN_TIMEOUT";
 
 #[rustfmt::skip] // One row a line, so that it reads as a table.
-const ROWS: [Row; 35] = [
+const ROWS: [Row; 42] = [
     // What the page does.
     ("reports DONE",                            ["DONE CALLBACK",               "DONE CALLBACK",               "DONE CALLBACK"]),
     ("reports FAILED",                          ["FAILED CALLBACK",             "FAILED CALLBACK",             "FAILED CALLBACK"]),
@@ -35,7 +36,13 @@ const ROWS: [Row; 35] = [
     ("its renderer is killed",                  ["FAILED PAGE_CRASHED",         "unseen: RUNNING LAUNCHED",    UNSEEN]),
     ("cannot be fetched",                       ["FAILED NAVIGATION_FAILED",    UNSEEN,                        UNSEEN]),
     ("HTTP 404, asked to count",                ["FAILED HTTP_ERROR",           "refused: fail_on_http_error", "refused: fail_on_http_error"]),
-    // Rows of downloads, popups, dialogs and warm contexts belong here.
+    ("leads to a file",                         ["DONE DOWNLOADED",             UNSEEN,                        UNSEEN]),
+    ("leads to a file that breaks off",         ["FAILED DOWNLOAD_FAILED",      UNSEEN,                        UNSEEN]),
+    ("an alert is left open, then run timeout", ["TIMED_OUT RUN_TIMEOUT",       "refused: dialogs",            "refused: dialogs"]),
+    ("closes itself, to wait for its popups",   ["DONE PAGE_CLOSED",            "refused: wait_for_popups",    "refused: wait_for_popups"]),
+    ("reports DONE, in a shared browser",       ["DONE CALLBACK",               "refused: isolation",          "refused: isolation"]),
+    ("cancel, in a shared browser",             ["CANCELLED CANCEL_REQUESTED",  "refused: isolation",          "refused: isolation"]),
+    ("kill -9 of the shared browser",           ["FAILED PROCESS_FAILED",       "refused: isolation",          "refused: isolation"]),
     // What a person does.
     ("person closes the window",                ["DONE PAGE_CLOSED",            "DONE PROCESS_EXITED",         "FAILED BROWSER_TERMINATED"]),
     ("cancel",                                  ["CANCELLED CANCEL_REQUESTED",  "CANCELLED CANCEL_REQUESTED",  "CANCELLED CANCEL_REQUESTED"]),
@@ -137,7 +144,12 @@ async fn every_way_to_end_has_its_status_and_its_reason_in_each_tier() {
     let Some(_seats) = Seats::take(2, &["Xvfb", "openbox", "xdotool"]) else { return };
     let seen = Seen::default();
     tokio::join!(real::pages(&seen), real::wishes_and_times(&seen), of_processes::ends(&seen));
-    tokio::join!(real::exits_only(&seen), of_services::restarts(&seen), of_services::queues(&seen));
+    tokio::join!(
+        real::exits_only(&seen),
+        choices::choices(&seen),
+        of_services::restarts(&seen),
+        of_services::queues(&seen)
+    );
     let (table, wrong) = compare(&seen.0.into_inner().unwrap());
     println!("{table}");
     assert!(wrong.is_empty(), "{table}\n{}", wrong.join("\n"));

@@ -228,6 +228,8 @@ impl Stubs<'_> {
             ("closes itself, REQUIRE_REPORT", CompletionPolicy::RequireReport),
             ("its renderer is killed", CompletionPolicy::Any),
             ("cannot be fetched", CompletionPolicy::Any),
+            ("leads to a file", CompletionPolicy::Any),
+            ("leads to a file that breaks off", CompletionPolicy::Any),
         ] {
             let request = under(policy, asking("stub", Tier::UserBrowser, "/exit/0"));
             let task = self.begin(ExecuteRequest { timeouts, ..request }).await;

@@ -112,7 +112,8 @@ fn what_is_too_large_is_cancelled_as_soon_as_that_is_known() {
         talk.take_facts(),
         [Fact::DownloadDone(file("a", false)), Fact::DownloadFailed { download: file("b", false), why }]
     );
-    // What is kept counts too, and a size that nobody said is seen when it comes.
+    // What whoever keeps it has kept counts too, and a size that nobody said is seen when it comes.
+    talk.session.kept(600, 1);
     begins(&mut talk, "c", "T");
     goes(&mut talk, "c", "inProgress", 400, 0);
     assert!(cancelled(&mut talk).is_empty());

@@ -838,8 +838,8 @@ export enum Browser_Tier {
 
   /**
    * The person's own browser with the person's own profile, which may be
-   * running already. Neither stopped nor signalled, whatever becomes of the
-   * task: only reports, timeouts and wishes end it, or the exit of the
+   * running already. It holds its slot until it ends, so give it a timeout.
+   * Neither stopped nor signalled, whatever becomes of the task: only reports, timeouts and wishes end it, or the exit of the
    * process, where the browser was not running before.
    *
    * @generated from enum value: USER_BROWSER = 3;
@@ -982,7 +982,10 @@ export enum Browser_Isolation {
    * A warm browser, in which it has a context of its own: quicker and
    * lighter, but when that browser ends, so do all of its tasks. Only where
    * the browser is MANAGED, with an ephemeral profile, and not with the
-   * completion policy PROCESS_EXIT.
+   * completion policy PROCESS_EXIT (INVALID_ARGUMENT, CONTEXT_CANNOT, else).
+   * A grace below 5 s, or none by force, counts as 5 s: the others are to
+   * live. A run timeout that passes while no service is there is dealt with
+   * by the next one.
    *
    * @generated from enum value: CONTEXT = 2;
    */
@@ -3134,7 +3137,7 @@ export type CancelJobRequest = Message<"comet.taskrunner.v1.CancelJobRequest"> &
   terminationGrace?: Duration | undefined;
 
   /**
-   * Kill at once, without grace.
+   * Kill at once, without grace. Nothing is stopped in tier USER_BROWSER.
    *
    * @generated from field: bool force = 3;
    */
