@@ -83,7 +83,8 @@ async fn memory_that_processes_share_is_counted_once() {
     let mut client = service.client().await;
     let task = begin(&mut client, "/share?mb=64&n=4").await;
     let mut stream = client.watch_job(watch(&task.task_id)).await.unwrap().into_inner();
-    let reading = reading_when(&mut stream, |reading| reading.process_count == 5).await;
+    // The share of a process that has just come is not read yet.
+    let reading = reading_when(&mut stream, |reading| reading.process_count == 5 && reading.pss_measured).await;
     assert!(reading.memory_mb > 64.0 && reading.memory_mb < 96.0, "{reading:?}");
 }
 
