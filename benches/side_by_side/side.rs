@@ -79,7 +79,9 @@ impl Side {
                 let mut browser = std::ffi::OsString::from("stub=");
                 browser.push(&stub.program);
                 browser.push(",exit-only");
-                for word in ["serve", "--listen", "127.0.0.1:0", "--slots", SLOTS, "--state-dir"] {
+                for word in
+                    ["serve", "--listen", "127.0.0.1:0", "--slots", SLOTS, "--launches-max", SLOTS, "--state-dir"]
+                {
                     arguments.push(word.into());
                 }
                 arguments.extend([state.clone().into(), "--browser".into(), browser]);
