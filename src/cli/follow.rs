@@ -2,22 +2,17 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-use tonic::Streaming;
-
 use super::{
     Exit, Problem,
     connect::{Client, Target},
     patience::Patience,
+    reopened::Reopened,
 };
 use crate::api::v1::{Job, WatchJobRequest, WatchJobResponse, watch_job_response::Kind};
 
 /// One task being followed. [`Follow::next`] is safe to drop: what is known lies here, not in the future.
 pub(super) struct Follow {
-    target: Target,
-    patience: Patience,
-    client: Option<Client>,
-    stream: Option<Streaming<WatchJobResponse>>,
+    stream: Reopened<WatchJobResponse>,
     request: WatchJobRequest,
     told: u64,
     job: Option<Job>,
@@ -27,7 +22,8 @@ pub(super) struct Follow {
 impl Follow {
     /// Begins where `request` says: with a snapshot, or behind its resume token.
     pub(super) fn new(target: Target, client: Client, request: WatchJobRequest, patience: Patience) -> Self {
-        Self { target, patience, client: Some(client), stream: None, request, told: 0, job: None, over: false }
+        let stream = Reopened::new(target, client, patience);
+        Self { stream, request, told: 0, job: None, over: false }
     }
 
     /// How the task lets its verb end, once there is no more to tell.
@@ -44,40 +40,27 @@ impl Follow {
                         return Ok(Some(news));
                     }
                 }
-                Err(problem) => {
-                    self.stream = None;
-                    self.client = None;
-                    self.patience.failed(problem, Instant::now())?;
-                }
+                Err(problem) => self.stream.failed(problem)?,
             }
         }
         Ok(None)
     }
 
     async fn receive(&mut self) -> Result<WatchJobResponse, Problem> {
-        let stream = match &mut self.stream {
-            Some(stream) => stream,
-            None => {
-                self.patience.wait().await;
-                let client = match &mut self.client {
-                    Some(client) => client,
-                    None => self.client.insert(self.target.connect().await?),
-                };
-                self.stream.insert(client.watch_job(self.request.clone()).await?.into_inner())
-            }
-        };
+        let request = &self.request;
+        let received = self.stream.receive(async |client| client.watch_job(request.clone()).await).await?;
         let cut = || Problem::NoService("the service ended the stream before the task was over".to_owned());
-        stream.message().await?.ok_or_else(cut)
+        received.ok_or_else(cut)
     }
 
     /// Keeps what a message says, and passes it on if it tells something new.
     fn take(&mut self, message: WatchJobResponse) -> Option<WatchJobResponse> {
-        self.patience.heard();
+        self.stream.patience.heard();
         if !message.resume_token.is_empty() {
             self.request.resume_token.clone_from(&message.resume_token);
         }
         if message.kind() == Kind::Draining {
-            self.patience.told_to_wait(message.retry_delay.and_then(|delay| Duration::try_from(delay).ok()));
+            self.stream.patience.told_to_wait(message.retry_delay.and_then(|delay| Duration::try_from(delay).ok()));
         }
         self.over = message.r#final;
         let job = message.job.as_ref()?;

@@ -3,15 +3,13 @@
 use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
-use tokio::time::Instant;
-use tonic::Streaming;
 
 use super::{
     Exit, Problem,
     args::{Format, Reach},
-    connect::{Client, Target},
     patience::Patience,
     print::{Printer, clock, plain},
+    reopened::Reopened,
     watch::RetryFor,
 };
 use crate::api::v1::{
@@ -79,8 +77,8 @@ impl Log {
             ..ReadLogRequest::default()
         };
         let printer = Printer::new(self.format);
-        let patience = Patience::new(self.retry.retry_for);
-        let mut reader = Reader { target, patience, client: Some(client), stream: None, request };
+        let stream = Reopened::new(target, client, Patience::new(self.retry.retry_for));
+        let mut reader = Reader { stream, request };
         while let Some(answer) = reader.next().await? {
             if !answer.entries.is_empty() || answer.dropped_count > 0 || answer.reset {
                 printer.print("ReadLogResponse", &answer, || lines(&answer))?;
@@ -92,10 +90,7 @@ impl Log {
 
 /// A log being read over cut streams and restarts of the service: every entry once.
 struct Reader {
-    target: Target,
-    patience: Patience,
-    client: Option<Client>,
-    stream: Option<Streaming<ReadLogResponse>>,
+    stream: Reopened<ReadLogResponse>,
     request: ReadLogRequest,
 }
 
@@ -103,35 +98,17 @@ impl Reader {
     /// The next answer; none after the last.
     async fn next(&mut self) -> Result<Option<ReadLogResponse>, Problem> {
         loop {
-            match self.receive().await {
+            let request = &self.request;
+            match self.stream.receive(async |client| client.read_log(request.clone()).await).await {
                 Ok(Some(answer)) => {
-                    self.patience.heard();
+                    self.stream.patience.heard();
                     self.request.after_number = answer.last_number;
                     return Ok(Some(answer));
                 }
                 Ok(None) => return Ok(None),
-                Err(problem) => {
-                    self.stream = None;
-                    self.client = None;
-                    self.patience.failed(problem, Instant::now())?;
-                }
+                Err(problem) => self.stream.failed(problem)?,
             }
         }
-    }
-
-    async fn receive(&mut self) -> Result<Option<ReadLogResponse>, Problem> {
-        let stream = match &mut self.stream {
-            Some(stream) => stream,
-            None => {
-                self.patience.wait().await;
-                let client = match &mut self.client {
-                    Some(client) => client,
-                    None => self.client.insert(self.target.connect().await?),
-                };
-                self.stream.insert(client.read_log(self.request.clone()).await?.into_inner())
-            }
-        };
-        Ok(stream.message().await?)
     }
 }
 

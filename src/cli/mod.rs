@@ -18,6 +18,7 @@ mod patience;
 mod print;
 mod problem;
 mod profiles;
+mod reopened;
 mod run;
 mod screenshot;
 mod serve;
