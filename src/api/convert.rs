@@ -172,6 +172,7 @@ pub(super) fn runner(about: About, watchers: usize, watchers_max: usize) -> v1::
         ready: about.ready,
         draining: about.draining,
         problems: about.problems.into_iter().map(v1::get_runner_response::Problem::from).collect(),
+        scope: v1::get_runner_response::Scope::Admin.into(),
     }
 }
 
@@ -272,7 +273,7 @@ const fn capability(capability: Capability) -> v1::browser::Capability {
     }
 }
 
-const fn tier(tier: Tier) -> v1::browser::Tier {
+pub(super) const fn tier(tier: Tier) -> v1::browser::Tier {
     match tier {
         Tier::Managed => v1::browser::Tier::Managed,
         Tier::ExitOnly => v1::browser::Tier::ExitOnly,

@@ -2,6 +2,7 @@
 //!
 //! Callers are checked before they get here, by the guard in `web`; it marks those who showed the API token.
 
+mod asked;
 mod bounded;
 mod convert;
 mod failure;

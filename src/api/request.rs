@@ -25,11 +25,11 @@ const LAUNCH_DEFAULT: Duration = Duration::from_secs(30);
 /// Default navigation timeout: what browsers themselves give a silent server, about.
 const NAVIGATION_DEFAULT: Duration = Duration::from_secs(60);
 /// Default grace: a browser that saves its profile takes well under a second.
-const GRACE_DEFAULT: Duration = Duration::from_secs(5);
+pub(super) const GRACE_DEFAULT: Duration = Duration::from_secs(5);
 /// Longest grace: past it a browser is not leaving.
 const GRACE_MAX: Duration = Duration::from_secs(600);
 /// Default retention.
-const RETENTION_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);
+pub(super) const RETENTION_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Longest span that means something: a leap year.
 const SPAN_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Most labels of a job: they ride on every change.
@@ -243,7 +243,7 @@ fn origins(faults: &mut Faults, origins: &[String]) -> Vec<String> {
     checked
 }
 
-fn timeouts(faults: &mut Faults, timeouts: Option<&v1::Timeouts>) -> Timeouts {
+pub(super) fn timeouts(faults: &mut Faults, timeouts: Option<&v1::Timeouts>) -> Timeouts {
     let given = timeouts.copied().unwrap_or_default();
     Timeouts {
         queue: faults.timeout("timeouts.queue", given.queue.as_ref(), None),

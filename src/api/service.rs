@@ -91,7 +91,8 @@ impl TaskRunner for Service {
         let id = request::task_id(&request.get_ref().task_id).map_err(|violations| status::invalid(&violations))?;
         let (job, sample) = self.runner.status(id).await.map_err(|error| status::call(&error))?;
         let sample = sample.as_ref().map(v1::Sample::from);
-        Ok(Response::new(v1::GetStatusResponse { job: Some(job.as_ref().into()), sample }))
+        let asked = v1::ExecuteRequest::from(job.spec.as_ref());
+        Ok(Response::new(v1::GetStatusResponse { job: Some(job.as_ref().into()), sample, request: Some(asked) }))
     }
 
     async fn callback(&self, request: Request<v1::CallbackRequest>) -> Result<Response<v1::CallbackResponse>, Status> {
@@ -117,7 +118,7 @@ impl TaskRunner for Service {
         let until = request::until(request.until).map_err(invalid)?;
         let heartbeat = request::heartbeat(request.heartbeat_interval.as_ref()).map_err(invalid)?;
         let ledger = self.runner.ledger().id();
-        let start = watch::start(&request.resume_token, id, ledger).map_err(invalid)?;
+        let start = watch::start(&request, id, ledger).map_err(invalid)?;
         let permit = self.place()?;
         let watched = self.runner.watch(id).await.map_err(|error| status::call(&error))?;
         if watched.leaving.is_cancelled() {

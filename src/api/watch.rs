@@ -31,10 +31,11 @@ pub(super) type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::WatchJobRespo
 /// Samples are for people: more than one per second is not read.
 pub(super) const SAMPLE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Where a watch of this job goes on with this token.
-pub(super) fn start(token: &str, id: TaskId, ledger: LedgerId) -> Result<Start<u64>, Vec<Violation>> {
+/// Where a watch of this job begins: where its token says, if it has one.
+pub(super) fn start(request: &v1::WatchJobRequest, id: TaskId, ledger: LedgerId) -> Result<Start<u64>, Vec<Violation>> {
+    let token = &request.resume_token;
     if token.is_empty() {
-        return Ok(Start::Fresh);
+        return Ok(if request.from_start { Start::After(0) } else { Start::Fresh });
     }
     let fault = |text: String| vec![Violation::new("resume_token", "RESUME_TOKEN_INVALID", text)];
     let token = ResumeToken::parse(token).map_err(|error| fault(error.to_string()))?;

@@ -53,6 +53,26 @@ async fn the_browsers_last_words_are_in_the_message_of_its_failure() {
 }
 
 #[tokio::test]
+async fn what_was_asked_is_told_and_runs_the_same_again() {
+    let service = Service::start();
+    let mut client = service.client().await;
+    let wish = v1::ExecuteRequest {
+        request_id: REQUEST_ID.to_owned(),
+        labels: [("group".to_owned(), "a".to_owned())].into(),
+        priority: 3,
+        ..execute(&stub_url("/exit/3"))
+    };
+    let first = client.execute(wish).await.unwrap().into_inner();
+    let asked = status(&mut client, &first.task_id).await.request.unwrap();
+    assert_eq!((asked.request_id.as_str(), asked.priority), ("", 3));
+    let again = client.execute(asked.clone()).await.unwrap().into_inner();
+    assert_ne!(again.task_id, first.task_id);
+    assert_eq!(status(&mut client, &again.task_id).await.request.unwrap(), asked);
+    let job = ended(&mut client, &again.task_id).await;
+    assert_eq!((job.exit_code, job.labels["group"].as_str()), (Some(3), "a"));
+}
+
+#[tokio::test]
 async fn the_answer_has_the_running_job_and_its_living_process() {
     let service = Service::start();
     let mut client = service.client().await;

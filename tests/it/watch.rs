@@ -57,6 +57,22 @@ async fn whole_life(client: &mut Client) -> (String, Vec<WatchJobResponse>) {
     (task.task_id, messages)
 }
 
+#[tokio::test]
+async fn a_watch_from_the_start_tells_every_change_without_a_token() {
+    let service = one_slot();
+    let mut client = service.client().await;
+    let (task_id, told) = whole_life(&mut client).await;
+    let request = v1::WatchJobRequest { from_start: true, ..watch_exit(&task_id) };
+    let again = to_end(&mut open(&mut client, request.clone()).await).await;
+    let jobs = check_order(&again);
+    assert_eq!((again[0].kind(), jobs[0].revision), (Kind::Change, 1));
+    assert_eq!(jobs.last(), told.last().unwrap().job.as_ref());
+    // With a token it goes on, so that a caller need not change its request for a second stream.
+    let request = v1::WatchJobRequest { resume_token: again[1].resume_token.clone(), ..request };
+    let rest = to_end(&mut open(&mut client, request).await).await;
+    assert_eq!(check_order(&rest), jobs[2..]);
+}
+
 fn one_slot() -> Service {
     Service::start_with(Options::default().arg("--slots").arg("1"))
 }
