@@ -161,12 +161,13 @@ static void share(long mb, long children) {
 // time; with its end this one leaves, having done nothing.
 static void spend(long ms, long mb) {
   static char *volatile memory;
-  int done[2];
-  char byte;
-  if (pipe(done) != 0) _exit(67);
+  int told[2];
+  if (pipe(told) != 0) _exit(67);
   if (fork() == 0) {
     setsid();
     if (fork() != 0) _exit(0);
+    pid_t self = getpid();
+    write_all(told[1], (char *)&self, sizeof self);
     memory = malloc((size_t)mb << 20);
     if (memory == NULL) _exit(67);
     memset(memory, 's', (size_t)mb << 20);
@@ -175,9 +176,10 @@ static void spend(long ms, long mb) {
     while (used.tv_sec * 1000 + used.tv_nsec / 1000000 < ms);
     _exit(0);
   }
-  close(done[1]);
-  while (read(done[0], &byte, 1) > 0) {
-  }
+  pid_t spender;
+  if (read(told[0], &spender, sizeof spender) != sizeof spender) _exit(67);
+  // A process closes its files before it is gone: only once nobody has its number was it waited for.
+  while (kill(spender, 0) == 0) usleep(1000);
   _exit(0);
 }
 
