@@ -44,8 +44,7 @@ pub use launch::{LaunchError, Launcher};
 pub use launcher::become_launcher_if_asked;
 pub use machine::{dev_shm_bytes, host_name, is_root, uses_directory};
 pub use message::{
-    ACKNOWLEDGE_MAX, AwayCause, Empty, ExitStatus, Exited, Go, Hello, Numbered, Order, Output, Refused, Started, Stop,
-    StopStep, Told,
+    AwayCause, Empty, ExitStatus, Exited, Go, Hello, Numbered, Order, Output, Refused, Started, Stop, StopStep, Told,
 };
 pub use place::{Place, PlaceError, RunDirs};
 pub use proof::{Proof, StepTaken, Used};

@@ -232,6 +232,12 @@ impl Place {
         self.run.exists() || self.kept_files().iter().any(|file| file.exists())
     }
 
+    /// Whether anything is left of the job, once its shim is gone.
+    #[must_use]
+    pub fn has_leftovers(&self) -> bool {
+        self.launched_any() || self.cgroup().is_some_and(Path::exists)
+    }
+
     /// Whether the shim that published itself here still exists.
     #[must_use]
     pub fn has_living_shim(&self) -> bool {

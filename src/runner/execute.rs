@@ -62,8 +62,8 @@ impl Runner {
             loop {
                 moves.mark_unchanged();
                 let live = self.host.live.get(log.id());
-                let queued = live.and_then(|live| live.queued());
-                if queued.is_some_and(|queued| queued.reason != QueueReason::Launch) {
+                let reason = live.and_then(|live| live.queue_reason());
+                if reason.is_some_and(|reason| reason != QueueReason::Launch) {
                     return;
                 }
                 // The sender lives in the host.

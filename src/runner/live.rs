@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     Cancellation, PageReport, ProcessReading, Reported, Sample,
-    admission::{QueuePlace, Queued, Standings},
+    admission::{QueuePlace, QueueReason, Queued, Standings},
     ask::{Reply, ask},
     capture::INTERVAL,
     host::boot_now,
@@ -88,6 +88,11 @@ impl Live {
     /// Where it stands in the queue; none when it does not wait there.
     pub(super) fn queued(&self) -> Option<Queued> {
         self.place.get().and_then(QueuePlace::standing)
+    }
+
+    /// Why it waits in the queue; none when it does not wait there.
+    pub(super) fn queue_reason(&self) -> Option<QueueReason> {
+        self.place.get().and_then(QueuePlace::reason)
     }
 
     /// Wakes watchers if it stands elsewhere in the queue than they were told last. True if it does.

@@ -49,13 +49,6 @@ impl Reach {
         }
     }
 
-    pub(super) fn is_shared(&self) -> bool {
-        match self {
-            Self::Own(_) => false,
-            Self::Share(_) => true,
-        }
-    }
-
     /// One that many share is acknowledged at once: a quiet job would hold the others' messages in memory.
     pub(super) fn unacknowledged_max(&self) -> u64 {
         match self {

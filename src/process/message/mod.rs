@@ -243,7 +243,7 @@ pub struct Empty {
 }
 
 /// How long a shim waits for the end that it told to be acknowledged, before it writes it down: a commit takes a few ms.
-pub const ACKNOWLEDGE_MAX: Duration = Duration::from_millis(200);
+pub(in crate::process) const ACKNOWLEDGE_MAX: Duration = Duration::from_millis(200);
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

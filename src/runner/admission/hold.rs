@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Admission, Queued, Standings};
+use super::{Admission, QueueReason, Queued, Standings};
 use crate::job::WallTime;
 
 /// A place in the queue. Dropping it leaves the queue.
@@ -83,6 +83,11 @@ impl QueuePlace {
     /// None when it no longer waits.
     pub(in crate::runner) fn standing(&self) -> Option<Queued> {
         self.admission.standing(self.number)
+    }
+
+    /// Why it waits; none when it no longer does.
+    pub(in crate::runner) fn reason(&self) -> Option<QueueReason> {
+        self.admission.reason(self.number)
     }
 
     /// The same, where all were read before.

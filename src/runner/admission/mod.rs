@@ -217,6 +217,10 @@ impl Admission {
         Standings(policy.standings().filter_map(stand).collect())
     }
 
+    fn reason(&self, number: u64) -> Option<QueueReason> {
+        self.lock().policy.standing(number).map(|(_, reason)| reason)
+    }
+
     fn standing(&self, number: u64) -> Option<Queued> {
         let state = self.lock();
         let want = state.policy.line.get(number)?;

@@ -1,6 +1,6 @@
 //! What the shim tells: each message made durable before it is acknowledged.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{
     Attendant,
@@ -15,9 +15,6 @@ use crate::{
 impl Attendant {
     /// One message of the shim: what it means is made durable before it is acknowledged.
     pub(super) async fn hear(&mut self, Numbered { number, told }: Numbered) {
-        if matches!(told, Told::Refused(_) | Told::Exited(_) | Told::Empty(_)) {
-            self.end_told_at = Some(Instant::now());
-        }
         let weighty = match told {
             Told::Started(started) => {
                 let process = Process {

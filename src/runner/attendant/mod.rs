@@ -31,7 +31,7 @@ use tokio::sync::oneshot;
 use crate::{
     browser::{Answer, NoAnswer, Question, Session},
     job::{BootTime, Deadline, EventId, Fact, Job, Phase, StopStep, TaskId, Timeout},
-    process::{self, Order, Place, exit_file},
+    process::{Order, Place, exit_file},
 };
 
 /// Whether a job goes on, and with what.
@@ -68,8 +68,6 @@ pub(super) struct Attendant {
     disarmed: bool,
     /// How far the stop had gone when the browser process ended.
     exit_step: StopStep,
-    /// When the shim last told of an end: it waits only so long to be heard.
-    end_told_at: Option<Instant>,
     /// Who waits for what its page answers, by the question's number. As many as the session takes.
     pub(super) asked_of_page: HashMap<u32, Reply<Result<Answer, NoAnswer>>>,
     /// What its page is to be asked once it is there.
@@ -102,7 +100,6 @@ impl Attendant {
             stop_sent: None,
             disarmed: false,
             exit_step: StopStep::ByItself,
-            end_told_at: None,
             asked_of_page: HashMap::new(),
             unasked: Vec::new(),
             evidence: Evidence::of(&job),
@@ -209,8 +206,6 @@ impl Attendant {
 
     /// The last acknowledgement lets the shim clean up and leave; a named profile is free only then.
     async fn part(self: Box<Self>) {
-        let own = self.reach.as_ref().is_some_and(|reach| !reach.is_shared());
-        let heard_in_time = own && self.end_told_at.is_some_and(|at| at.elapsed() < process::ACKNOWLEDGE_MAX / 2);
         let Self { host, attended, place, browser, reach, slot, launch, .. } = *self;
         let task_id = attended.live.log.id();
         drop((slot, launch));
@@ -231,9 +226,8 @@ impl Attendant {
             Some(Reach::Share(share)) => drop(share),
             None => {}
         }
-        // A shim that was heard in time has cleared up; one that was not, or that died, has left something. What was read
-        // just now may have been told long ago, when the machine is busy: what is there decides.
-        if !heard_in_time || place.launched_any() {
+        // A shim that was heard in time has cleared up; one that was not, or that died, has left something.
+        if place.has_leftovers() {
             match tokio::task::spawn_blocking(move || place.wipe()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!(%task_id, %error, "the job's files could not be removed"),

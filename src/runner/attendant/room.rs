@@ -20,6 +20,10 @@ impl Attendant {
             self.browser = None;
             return;
         }
+        if self.evicted.is_some() || job.spec.headless {
+            // It is known, or there is none.
+            return;
+        }
         if let (Some(browser), Some(since)) = (&self.browser, job.finished_at)
             && let Some(evicted) = browser.keep_window(since)
         {

@@ -183,6 +183,10 @@ pub(super) async fn sweep(host: Arc<Host>) {
 
 /// Removes what a job's browser left that is not kept.
 pub(super) async fn tidy(host: &Host, task_id: TaskId) {
+    // Most jobs never have a file, and need no thread to hear so.
+    if matches!(host.files.dir(task_id).try_exists(), Ok(false)) {
+        return;
+    }
     let files = host.files.clone();
     match tokio::task::spawn_blocking(move || files.tidy(task_id)).await.map_err(io::Error::other).flatten() {
         Ok(()) => {}
