@@ -2,14 +2,7 @@
 
 use std::io;
 
-use super::{
-    attendant::Attendant,
-    files::safe_name,
-    launch::fragment,
-    log::{LogLevel, LogSource, Remark},
-    meters,
-    recorder::Recorded,
-};
+use super::{attendant::Attendant, files::safe_name, launch::fragment, log::LogLevel, meters, recorder::Recorded};
 use crate::{
     browser::{self, PagePlan, Report, Saved, Session, Step},
     job::{DialogPolicy, Fact, ReportStatus, Tier},
@@ -106,8 +99,7 @@ impl Attendant {
             browser::Fact::ReportRefused(refusal) => {
                 tracing::warn!(task_id = %self.id(), %refusal, "a page sent something that is not a report of its task");
                 let remark = format!("a script sent something that is not a report of this task: {refusal}");
-                self.attended.live.browser_log.push(Remark::new(LogSource::Page, LogLevel::Warning, remark));
-                return;
+                return self.remark(LogLevel::Warning, &remark);
             }
             browser::Fact::Sampled(sample) => {
                 self.attended.live.resample(|latest| {
@@ -130,7 +122,11 @@ impl Attendant {
             browser::Fact::DownloadFailed { download, why } => {
                 return self.download_failed(number, index, download, why).await;
             }
-            browser::Fact::Created { .. } | browser::Fact::DialogAnswered { .. } => return,
+            browser::Fact::DialogAnswered { kind, accepted } => {
+                let answer = if accepted { "accepted" } else { "dismissed" };
+                return self.remark(LogLevel::Info, &format!("a dialog ({kind}) was {answer}"));
+            }
+            browser::Fact::Created { .. } => return,
         };
         let is_report = matches!(fact, Fact::Reported { .. });
         let recorded = self.record_numbered(number, index, fact).await;

@@ -5,10 +5,12 @@ use comet_task_runner::api::v1::{
     dialog::Kind,
     execute_request::{AfterFinish, DialogPolicy},
     job::{Reason, Status},
+    log_entry::Source,
 };
 
 use super::{
     display::Display,
+    log,
     popups::{may_open, sample_when},
     real::{Real, assert_ended, headless, load_state, seconds},
     real_windows::{CLOSE_TAB, press, start as start_with_windows, window, window_of},
@@ -42,6 +44,16 @@ async fn dialogs_are_answered_as_asked_in_the_page_and_in_its_popups() {
             let job = real.run(with(request, dialogs)).await;
             assert_ended(&job, Status::Done, Reason::Callback);
             assert_eq!(job.callback.unwrap().result, result, "{dialogs:?}");
+            if script == ASKS {
+                let said = log::read(&mut real.client, &job.task_id).await;
+                let answer = if dialogs == DialogPolicy::Dismiss { "dismissed" } else { "accepted" };
+                let told = ["alert", "confirm", "prompt"].map(|kind| format!("a dialog ({kind}) was {answer}"));
+                let of_page: Vec<_> = said.iter().filter(|entry| entry.source() == Source::Page).collect();
+                assert_eq!(
+                    of_page.iter().map(|entry| &entry.text).collect::<Vec<_>>(),
+                    told.iter().collect::<Vec<_>>()
+                );
+            }
         }
     }
 }

@@ -10,11 +10,13 @@ use comet_task_runner::api::v1::{
     self,
     job::{Reason, Status},
     job_file::Kind,
+    log_entry::{Level, Source},
     page::LoadState,
 };
 
 use super::{
     display::Display,
+    log::read,
     nothing_left::Tidy,
     pages::{HALF, Pages},
     real::{Real, Seats, assert_ended, headless, load_state, not_run, seconds},
@@ -174,6 +176,9 @@ async fn what_is_too_large_is_not_kept_and_fails_only_the_task_that_asked_for_it
     let begun = home.real.begin(headless(&url)).await;
     let job = home.with_files(&begun.task_id, 1).await;
     assert_eq!((job.status(), job.files[0].name.as_str()), (Status::Running, "small.bin"));
+    let said = read(&mut home.real.client, &begun.task_id).await;
+    let refused = said.iter().find(|entry| entry.text.starts_with("large.bin was not downloaded")).expect("it is told");
+    assert_eq!((refused.source(), refused.level()), (Source::Page, Level::Warning));
     home.real.cancel(&begun.task_id).await;
     home.real.finish(&begun.task_id).await;
 }

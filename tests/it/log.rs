@@ -80,7 +80,7 @@ impl Reader {
 }
 
 /// All that is in a log now.
-async fn read(client: &mut Client, task_id: &str) -> Vec<LogEntry> {
+pub(crate) async fn read(client: &mut Client, task_id: &str) -> Vec<LogEntry> {
     Reader::open(client, read_log(task_id)).await.rest().await
 }
 

@@ -6,7 +6,10 @@ use super::Attendant;
 use crate::{
     browser::{Download, DownloadFailure, DownloadPlan},
     job::{FILES_MAX, Fact, FileKind, Job},
-    runner::files::{Came, safe_name, unique_name},
+    runner::{
+        files::{Came, safe_name, unique_name},
+        log::LogLevel,
+    },
 };
 
 /// Set in the index of a message's second fact, where the first is that a file was kept.
@@ -88,9 +91,10 @@ impl Attendant {
         if self.is_stopping() {
             return;
         }
+        let name = safe_name(&download.name);
         tracing::warn!(task_id = %self.id(), why, "a download is not kept");
+        self.remark(LogLevel::Warning, &format!("{name} was not downloaded: {why}"));
         if download.is_task {
-            let name = safe_name(&download.name);
             self.record_numbered(number, index, Fact::DownloadFailed { name, why }).await;
         }
     }

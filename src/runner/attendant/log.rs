@@ -33,6 +33,12 @@ impl Attendant {
         }
     }
 
+    /// What the service has to say of the page. A page's own words in it may hold the task's token.
+    pub(in crate::runner) fn remark(&self, level: LogLevel, text: &str) {
+        let text = text.replace(&self.host.key.callback_token(self.id()), "[token]");
+        self.browser_log().push(Remark::new(LogSource::Page, level, text));
+    }
+
     /// Goes on with the log that an earlier service wrote.
     pub(in crate::runner) async fn take_up_log(&self) {
         let (host, id) = (Arc::clone(&self.host), self.id());
