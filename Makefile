@@ -18,7 +18,7 @@ test: tools ## Run every test, after installing what they need where that is all
 
 soak: tools ## Launch 600 real browsers, kill half of them at random moments, and look for anything that is left; picture tasks in every state twenty times
 	COMET_TASK_RUNNER_SOAK_ROUNDS=$${COMET_TASK_RUNNER_SOAK_ROUNDS:-300} cargo test --locked --test it soak:: -- --nocapture
-	CAPTURE_ROUNDS=20 cargo test --locked --test it screenshot_states:: -- --nocapture
+	COMET_TASK_RUNNER_CAPTURE_ROUNDS=$${COMET_TASK_RUNNER_CAPTURE_ROUNDS:-20} cargo test --locked --test it screenshot_states:: -- --nocapture
 
 lint: proto/node_modules/.package-lock.json ## Check format, code, contract and the page's built files
 	cargo fmt --check

@@ -181,12 +181,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_of_a_tier_is_what_it_can() {
-        for tier in Tier::ALL {
-            assert!(tier.capabilities().all(|capability| tier.can(capability)));
-            let told = tier.capabilities().count();
-            assert_eq!(told, Capability::ALL.into_iter().filter(|capability| tier.can(*capability)).count());
-            assert!(Capability::ALL.into_iter().all(|capability| capability.tier().can(capability)));
-        }
+    fn a_task_that_shares_its_browser_lacks_what_a_process_alone_can_give() {
+        let alone = crate::job::tests::sample::spec();
+        let shared = Spec { isolation: Isolation::Context, ..alone.clone() };
+        let lacks = alone.capabilities().filter(|capability| !shared.can(*capability)).collect::<Vec<_>>();
+        assert_eq!(lacks, [Capability::Windows, Capability::Stop, Capability::ExitStatus, Capability::Profile]);
+        assert!(shared.capabilities().all(|capability| alone.can(capability)));
     }
 }

@@ -72,9 +72,9 @@ impl Shares {
         self.0.len() < known || self.0.len() < there.len()
     }
 
-    /// Has each read anew when its turn comes.
+    /// Has each read anew when its turn comes. They keep their order: where there is never time for all, each is read.
     fn outdate(&mut self) {
-        self.0.values_mut().for_each(|share| share.at = None);
+        self.0.values_mut().for_each(|share| share.at = share.at.and_then(|at| at.checked_sub(SHARE_AGE_MAX)));
     }
 
     /// How soon a share is to be read, the lesser the sooner: those never read, those that hold no more, the old ones.
@@ -193,6 +193,20 @@ mod tests {
             refresh(&mut [(parent, &mut shares, &[mine])], now);
             assert_eq!(shares.0[&mine.key].at, Some(read_at));
             assert!(shares.0[&mine.key].share.is_some());
+        }
+    }
+
+    #[test]
+    fn where_there_is_no_time_for_all_those_not_read_come_first_the_next_time() {
+        let began = Instant::now() + 10 * SHARE_AGE_MAX;
+        let both = [member(1, 0), member(2, 0)];
+        let mut shares = Shares(both.map(|member| (member.key, share(Some(began), 0, Some(0)))).into());
+        for (round, read) in [(1, 0), (2, 1), (3, 0)] {
+            let now = began + Duration::from_secs(round);
+            shares.outdate();
+            let turns = both.map(|member| shares.turn(&member, now).expect("it is due"));
+            assert!(round == 1 || turns[read] < turns[1 - read], "{turns:?}");
+            shares.0.get_mut(&both[read].key).expect("it is known").at = Some(now);
         }
     }
 

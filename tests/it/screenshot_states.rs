@@ -17,10 +17,10 @@ use super::{
     wire::Refused,
 };
 
-/// How often each state is pictured, unless `CAPTURE_ROUNDS` says otherwise: a person waits for these tests.
+/// How often each state is pictured, unless `COMET_TASK_RUNNER_CAPTURE_ROUNDS` says otherwise: a person waits for these tests.
 const ROUNDS: usize = 1;
 fn rounds() -> usize {
-    std::env::var("CAPTURE_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap())
+    std::env::var("COMET_TASK_RUNNER_CAPTURE_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap())
 }
 
 /// A display with a window manager, and a service that opens windows on it.

@@ -27,8 +27,7 @@ use crate::job::TaskId;
 use share::{Open, Share};
 
 /// Commands that act on the browser's own context unless another is named.
-const CONTEXT_COMMANDS: [&str; 4] =
-    ["Target.createTarget", "Browser.setDownloadBehavior", "Browser.cancelDownload", "Browser.grantPermissions"];
+const CONTEXT_COMMANDS: [&str; 3] = ["Target.createTarget", "Browser.setDownloadBehavior", "Browser.cancelDownload"];
 
 /// Something that was heard of one task's share.
 #[derive(Clone, Debug, PartialEq, Eq)]
