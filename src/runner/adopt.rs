@@ -2,7 +2,10 @@
 
 use std::io;
 
-use super::{attendant::Attendant, files::safe_name, launch::fragment, log::LogLevel, meters, recorder::Recorded};
+use super::{
+    attendant::Attendant, files::safe_name, host::in_thread, launch::fragment, log::LogLevel, meters,
+    recorder::Recorded,
+};
 use crate::{
     browser::{self, PagePlan, Report, Saved, Session, Step},
     job::{DialogPolicy, Fact, ReportStatus, Tier},
@@ -157,13 +160,11 @@ impl Attendant {
     async fn save(&self, saved: &Saved) {
         let path = self.place.cdp();
         let written = match serde_json::to_vec(saved) {
-            Ok(bytes) => tokio::task::spawn_blocking(move || write_whole(&path, &bytes)).await,
-            Err(error) => Ok(Err(io::Error::other(error))),
+            Ok(bytes) => in_thread(move || write_whole(&path, &bytes)).await,
+            Err(error) => Err(io::Error::other(error)),
         };
-        match written {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(task_id = %self.id(), %error, "the browser's state was not written"),
-            Err(error) => tracing::warn!(task_id = %self.id(), %error, "the browser's state was not written"),
+        if let Err(error) = written {
+            tracing::warn!(task_id = %self.id(), %error, "the browser's state was not written");
         }
     }
 }

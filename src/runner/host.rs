@@ -1,6 +1,7 @@
 //! What every attendant shares: the ledger, the launcher, the browsers found, the slots.
 
 use std::{
+    io,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -149,6 +150,15 @@ impl Host {
         let set = |wanted: &str| self.environment.iter().any(|(name, value)| name == wanted && !value.is_empty());
         set("DISPLAY") || set("WAYLAND_DISPLAY")
     }
+}
+
+/// Does what blocks in a thread that may. Its panic is an error like any other.
+pub(super) async fn in_thread<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<io::Error> + Send + 'static,
+{
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
 /// This moment on both clocks.

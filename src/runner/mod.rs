@@ -45,7 +45,7 @@ mod token;
 mod warm;
 mod windows;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 pub use about::{About, KnownBrowser, Problem};
 pub use admission::{Limits, Load, QueueReason, Queued};
@@ -68,6 +68,7 @@ use crate::{
 };
 use about::{BROWSER_NOT_FOUND, DRAINING, SANDBOX_NEEDS_USER};
 use ask::Reply;
+use host::in_thread;
 use live::{Ask, Live};
 use recorder::Recorded;
 
@@ -277,8 +278,7 @@ impl Runner {
         let runner = Self { host: Host::new(parts) };
         // Before anything is written there.
         let host = Arc::clone(&runner.host);
-        let found = tokio::task::spawn_blocking(move || host.logs.sweep()).await;
-        let found = found.unwrap_or_else(|error| Err(io::Error::other(error))).unwrap_or_else(|error| {
+        let found = in_thread(move || host.logs.sweep()).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "the logs of browsers could not be looked through");
             Vec::new()
         });

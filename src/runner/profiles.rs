@@ -10,6 +10,7 @@ use std::{
 use super::{
     Host, Runner,
     admission::profile_key,
+    host::in_thread,
     profile_lock::{self, ProfileInUse},
 };
 use crate::{
@@ -88,8 +89,7 @@ impl Runner {
     /// When their directories cannot be read.
     pub async fn profiles(&self, after: Option<ProfileKey>, limit: usize) -> Result<ProfilePage, ProfileError> {
         let root = self.host.profiles_dir();
-        let read = tokio::task::spawn_blocking(move || read_page(&root, after.as_ref(), limit)).await;
-        let (found, has_more) = read.map_err(io::Error::other)??;
+        let (found, has_more) = in_thread(move || read_page(&root, after.as_ref(), limit)).await?;
         Ok(ProfilePage { profiles: found.into_iter().map(|found| self.host.known(found)).collect(), has_more })
     }
 
@@ -99,17 +99,16 @@ impl Runner {
     /// When there is none, or it is in use, or the disk does not let it go.
     pub async fn remove_profile(&self, browser: Option<String>, name: String) -> Result<KnownProfile, ProfileError> {
         let root = self.host.profiles_dir();
-        let found = tokio::task::spawn_blocking(move || find(&root, browser.as_deref(), &name)).await;
-        let found = found.map_err(io::Error::other)??;
+        let found = in_thread(move || find(&root, browser.as_deref(), &name)).await?;
         let key = found.key.clone();
         // Jobs that ask for it from here on wait until it is gone, and then make it anew.
         let held = self.host.admission.hold_idle_profile(&profile_key(&key.browser, &key.name));
         let held = held.ok_or_else(|| ProfileError::Busy(key.name.clone()))?;
         let known = self.host.known(found);
         let place = self.host.profiles_dir().join(&key.browser);
-        let removed = tokio::task::spawn_blocking(move || remove(&place, &key.name)).await;
+        let removed = in_thread(move || remove(&place, &key.name)).await;
         drop(held);
-        removed.map_err(io::Error::other)??;
+        removed?;
         Ok(known)
     }
 }

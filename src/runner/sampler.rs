@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    io,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     ProcessReading,
-    host::{boot_now, now},
+    host::{boot_now, in_thread, now},
     live::{Live, LiveJobs},
 };
 use crate::{
@@ -168,15 +169,10 @@ async fn look(jobs: &LiveJobs, trees: Option<Trees>, at: Now) -> Option<Trees> {
         });
     }
     // The list of all processes takes some milliseconds, too long for a thread that serves others.
-    let read = tokio::task::spawn_blocking(move || read(trees, &roots)).await;
-    let (trees, readings) = match read {
-        Ok(Ok(read)) => read,
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "the process trees cannot be read");
-            return None;
-        }
+    let (trees, readings) = match in_thread(move || read(trees, &roots).map_err(io::Error::other)).await {
+        Ok(read) => read,
         Err(error) => {
-            tracing::error!(%error, "reading the process trees failed");
+            tracing::warn!(%error, "the process trees cannot be read");
             return None;
         }
     };

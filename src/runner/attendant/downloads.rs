@@ -1,13 +1,12 @@
 //! What a job's browser downloads: kept where it is whole and fits, and told.
 
-use std::io;
-
 use super::Attendant;
 use crate::{
     browser::{Download, DownloadFailure, DownloadPlan},
     job::{FILES_MAX, Fact, FileKind, Job},
     runner::{
         files::{Came, safe_name, unique_name},
+        host::in_thread,
         log::LogLevel,
     },
 };
@@ -101,8 +100,7 @@ impl Attendant {
 
     async fn keep(&self, number: u64, index: u8, download: &Download) -> Kept {
         let (files, job, guid) = (self.host.files.clone(), self.job(), download.guid.clone());
-        let came = tokio::task::spawn_blocking(move || files.came(job.id, &guid)).await;
-        match came.map_err(io::Error::other).flatten() {
+        match in_thread(move || files.came(job.id, &guid)).await {
             Ok(Came::Whole { size_bytes }) => self.keep_whole(download, size_bytes).await,
             Ok(Came::Away) => self.kept_before(number, index, download).await,
             Err(error) => Kept::Not { why: format!("it cannot be read: {error}") },
@@ -125,8 +123,7 @@ impl Attendant {
         }
         let name = unique_name(&download.name, &job.files);
         let (files, guid, to) = (self.host.files.clone(), download.guid.clone(), name.clone());
-        let kept = tokio::task::spawn_blocking(move || files.keep(job.id, &guid, &to)).await;
-        match kept.map_err(io::Error::other).flatten() {
+        match in_thread(move || files.keep(job.id, &guid, &to)).await {
             Ok(()) => Kept::Named { name, size_bytes },
             Err(error) => Kept::Not { why: format!("it cannot be named: {error}") },
         }

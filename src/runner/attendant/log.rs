@@ -7,7 +7,10 @@ use crate::{
     browser::{Level, Said, Voice},
     job::WallTime,
     process::Output,
-    runner::log::{BrowserLog, LogLevel, LogSource, Remark},
+    runner::{
+        host::in_thread,
+        log::{BrowserLog, LogLevel, LogSource, Remark},
+    },
 };
 
 impl Attendant {
@@ -52,10 +55,8 @@ impl Attendant {
     pub(super) async fn keep_log(&self) {
         let Some(kept) = self.browser_log().keep() else { return };
         let (host, id) = (Arc::clone(&self.host), self.id());
-        match tokio::task::spawn_blocking(move || host.logs.write(id, &kept)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(task_id = %id, %error, "a browser's log could not be written"),
-            Err(error) => tracing::warn!(task_id = %id, %error, "a browser's log could not be written"),
+        if let Err(error) = in_thread(move || host.logs.write(id, &kept)).await {
+            tracing::warn!(task_id = %id, %error, "a browser's log could not be written");
         }
         // A job may be forgotten the moment it is over; whoever forgot it found no log.
         if self.job().is_settled() && matches!(self.host.ledger.latest(id).await, Ok(None)) {

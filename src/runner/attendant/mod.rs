@@ -21,7 +21,7 @@ use super::{
     ask::Reply,
     evidence::Evidence,
     files,
-    host::boot_now,
+    host::{boot_now, in_thread},
     live::Attended,
     reach::Reach,
     recorder::Recorded,
@@ -227,12 +227,10 @@ impl Attendant {
             None => {}
         }
         // A shim that was heard in time has cleared up; one that was not, or that died, has left something.
-        if place.has_leftovers() {
-            match tokio::task::spawn_blocking(move || place.wipe()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%task_id, %error, "the job's files could not be removed"),
-                Err(error) => tracing::warn!(%task_id, %error, "the job's files could not be removed"),
-            }
+        if place.has_leftovers()
+            && let Err(error) = in_thread(move || place.wipe()).await
+        {
+            tracing::warn!(%task_id, %error, "the job's files could not be removed");
         }
         files::tidy(&host, task_id).await;
         drop((browser, presence));

@@ -22,7 +22,7 @@ use std::{
 pub(super) use name::{safe_name, unique_name};
 pub use read::{FileError, FileReader, Piece};
 
-use super::Host;
+use super::{Host, host::in_thread};
 use crate::job::TaskId;
 
 /// Below `files/<task_id>`: what the browser writes.
@@ -162,8 +162,7 @@ pub(super) async fn forget(host: &Host, jobs: Vec<TaskId>) {
 /// After a start: removes the files of jobs that are not known any more, and what browsers left that are gone.
 pub(super) async fn sweep(host: Arc<Host>) {
     let files = host.files.clone();
-    let found = tokio::task::spawn_blocking(move || files.jobs()).await.map_err(io::Error::other).flatten();
-    let jobs = match found {
+    let jobs = match in_thread(move || files.jobs()).await {
         Ok(jobs) => jobs,
         Err(error) => return tracing::warn!(%error, "files of earlier jobs could not be looked for"),
     };
@@ -188,9 +187,8 @@ pub(super) async fn tidy(host: &Host, task_id: TaskId) {
         return;
     }
     let files = host.files.clone();
-    match tokio::task::spawn_blocking(move || files.tidy(task_id)).await.map_err(io::Error::other).flatten() {
-        Ok(()) => {}
-        Err(error) => tracing::warn!(%task_id, %error, "unfinished downloads could not be removed"),
+    if let Err(error) = in_thread(move || files.tidy(task_id)).await {
+        tracing::warn!(%task_id, %error, "unfinished downloads could not be removed");
     }
 }
 

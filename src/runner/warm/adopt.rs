@@ -9,7 +9,7 @@ use crate::{
     browser::{SharedBrowser, shared::Kept},
     job::TaskId,
     process::{Empty, Hello, Order, Place, Shim, Started, Told, exit_file},
-    runner::{Host, adopt::write_whole},
+    runner::{Host, adopt::write_whole, host::in_thread},
 };
 
 /// What is written of a warm browser.
@@ -109,13 +109,11 @@ impl Keeper {
             Written { warm_browser: browser, headless, shares: self.shared.kept(), ended: self.ended.clone() };
         let path = self.place.cdp();
         let done = match serde_json::to_vec(&written) {
-            Ok(bytes) => tokio::task::spawn_blocking(move || write_whole(&path, &bytes)).await,
-            Err(error) => Ok(Err(io::Error::other(error))),
+            Ok(bytes) => in_thread(move || write_whole(&path, &bytes)).await,
+            Err(error) => Err(io::Error::other(error)),
         };
-        match done {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the state of a shared browser was not written"),
-            Err(error) => tracing::warn!(%error, "the state of a shared browser was not written"),
+        if let Err(error) = done {
+            tracing::warn!(%error, "the state of a shared browser was not written");
         }
     }
 

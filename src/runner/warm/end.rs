@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::{Keeper, table::Stage};
-use crate::process::{Numbered, Order, Stop};
+use crate::{
+    process::{Numbered, Order, Stop},
+    runner::host::in_thread,
+};
 
 /// How long a browser that nobody needs has to close by itself, to see its pipe end, and to heed SIGTERM.
 const CLOSE: Stop = Stop { asked: true, close_pipe_after_ms: 1000, term_after_ms: 2000, kill_after_ms: 5000 };
@@ -99,10 +102,8 @@ impl Keeper {
 
     pub(super) async fn wipe(&self) {
         let place = self.place.clone();
-        match tokio::task::spawn_blocking(move || place.wipe()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the files of a shared browser could not be removed"),
-            Err(error) => tracing::warn!(%error, "the files of a shared browser could not be removed"),
+        if let Err(error) = in_thread(move || place.wipe()).await {
+            tracing::warn!(%error, "the files of a shared browser could not be removed");
         }
     }
 }
