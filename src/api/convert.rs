@@ -172,7 +172,8 @@ pub(super) fn runner(about: About, watchers: usize, watchers_max: usize) -> v1::
         ready: about.ready,
         draining: about.draining,
         problems: about.problems.into_iter().map(v1::get_runner_response::Problem::from).collect(),
-        scope: v1::get_runner_response::Scope::Admin.into(),
+        // The caller's, which the call itself knows.
+        scope: v1::get_runner_response::Scope::Unspecified.into(),
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt};
 
-use super::status::DOMAIN;
+use super::{RequestId, status::DOMAIN};
 
 /// A refusal in plain data.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,23 @@ impl Failure {
     pub fn unsure(http_status: StatusCode, message: impl Into<String>) -> Self {
         let (code, _) = names(code(http_status));
         Self { code, http_status, message: message.into(), details: Vec::new(), retry_after: None }
+    }
+
+    /// The same with the id of the request, unless it has one from further inside.
+    #[must_use]
+    pub fn with_request_id(mut self, id: &RequestId) -> Self {
+        if self.request_id().is_none() {
+            self.details.push(request_info(id.as_str()));
+        }
+        self
+    }
+
+    /// The id of the request, where it is told.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        let type_url = type_url("RequestInfo");
+        let info = self.details.iter().find(|detail| detail["@type"] == type_url.as_str())?;
+        info["requestId"].as_str()
     }
 
     /// The reason of its ErrorInfo; empty when it has none.
@@ -84,6 +101,7 @@ fn detail(detail: ErrorDetail) -> Option<Value> {
             let delay = retry.retry_delay.unwrap_or_default();
             Some(json!({ "@type": type_url("RetryInfo"), "retryDelay": format!("{}s", delay.as_secs_f64()) }))
         }
+        ErrorDetail::RequestInfo(info) => Some(request_info(&info.request_id)),
         _ => None,
     }
 }
@@ -109,6 +127,10 @@ pub(super) fn code(http_status: StatusCode) -> Code {
 
 fn error_info(reason: &str, domain: &str, metadata: &Value) -> Value {
     json!({ "@type": type_url("ErrorInfo"), "reason": reason, "domain": domain, "metadata": metadata })
+}
+
+fn request_info(id: &str) -> Value {
+    json!({ "@type": type_url("RequestInfo"), "requestId": id })
 }
 
 fn type_url(name: &str) -> String {
@@ -196,5 +218,16 @@ mod tests {
         let failure = Failure::refused(StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_TOO_LARGE", "too much");
         assert_eq!((failure.code, failure.reason()), ("resource_exhausted", "REQUEST_TOO_LARGE"));
         assert_eq!(failure.to_json()["details"][0]["domain"], "taskrunner.comet");
+    }
+
+    #[test]
+    fn a_refusal_has_the_id_of_its_request_once() {
+        let (inner, outer) = (RequestId::new(), RequestId::new());
+        let refused = Failure::refused(StatusCode::FORBIDDEN, "WHY", "x").with_request_id(&inner);
+        assert_eq!(refused.details[1], request_info(inner.as_str()));
+        assert_eq!(refused.clone().with_request_id(&outer), refused);
+        let passed_on = seen(status::with_request_id(&status::draining(), inner.as_str()));
+        assert_eq!(passed_on.clone().with_request_id(&outer), passed_on);
+        assert_eq!(passed_on.reason(), "DRAINING");
     }
 }

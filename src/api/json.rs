@@ -1,6 +1,6 @@
 //! The messages of the contract as JSON, by its own descriptors: no code per call, no code per field.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use prost::{DecodeError, Message};
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions};
@@ -57,6 +57,16 @@ impl Method {
     pub fn answer(&self, message: &[u8]) -> Result<String, DecodeError> {
         Ok(text(&DynamicMessage::decode(self.0.output(), message)?))
     }
+}
+
+/// The names of all calls of the contract.
+///
+/// # Panics
+/// Never: the contract has its service.
+#[must_use]
+pub fn calls() -> BTreeSet<String> {
+    let own = POOL.get_service_by_name("comet.taskrunner.v1.TaskRunner").expect("the contract has its service");
+    own.methods().map(|method| method.name().to_owned()).collect()
 }
 
 /// A message of the contract as JSON on one line. `name` is its name in the contract.
@@ -163,8 +173,8 @@ mod tests {
 
     #[test]
     fn every_call_that_takes_one_request_is_there() {
-        let own = POOL.get_service_by_name("comet.taskrunner.v1.TaskRunner").unwrap();
-        assert!(own.methods().all(|method| Method::at(&format!("/{}/{}", own.full_name(), method.name())).is_some()));
+        let path = |name: &String| format!("/comet.taskrunner.v1.TaskRunner/{name}");
+        assert!(calls().len() > 10 && calls().iter().all(|name| Method::at(&path(name)).is_some()));
         assert!(Method::at("/grpc.health.v1.Health/Check").is_some_and(|method| !method.is_stream()));
         assert!(Method::at("/grpc.health.v1.Health/Watch").is_some_and(|method| method.is_stream()));
         for none in ["/comet.taskrunner.v1.TaskRunner/Nothing", "/nothing/Execute", "Execute", "/", ""] {

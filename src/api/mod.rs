@@ -1,9 +1,11 @@
 //! Everything that knows gRPC: the contract, its service, and what each error is called on the wire.
 //!
-//! Callers are checked before they get here, by the guard in `web`; it marks those who showed the API token.
+//! Callers are checked before they get here, by the guard in `web`; it marks those who showed a token with what that lets
+//! them do.
 
 mod asked;
 mod bounded;
+mod caller;
 mod convert;
 mod failure;
 mod files;
@@ -15,19 +17,25 @@ mod meters;
 mod profiles;
 mod refusal;
 mod request;
+mod request_id;
 mod resume;
+mod scope;
 mod screenshot;
 mod serve;
 mod service;
 mod status;
+mod told;
 mod tree_end;
 mod watch;
 mod watch_jobs;
 mod windows;
 
 pub use bounded::bounded;
+pub use caller::Caller;
 pub use failure::Failure;
 pub use refusal::{Refusal, Speech};
+pub use request_id::{REQUEST_ID, RequestId};
+pub use scope::{Scope, ScopeError};
 pub use serve::{Body, Calls, HEADER_BYTES_MAX, REQUEST_BYTES_MAX, Serve, calls, is_open, serve};
 pub use status::TOKEN_MISSING;
 
@@ -39,10 +47,3 @@ pub mod v1 {
 
 /// The contract's descriptors with their comments, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
-
-/// Who calls, as an extension of the request; absent for those who showed no token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Caller {
-    /// Somebody with the API token, or with a session's.
-    Api,
-}

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
 use tonic::Code;
 
-use super::{Body, Failure, failure, status};
+use super::{Body, Failure, REQUEST_ID, RequestId, failure, status};
 
 /// In which form a caller can read an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,15 +74,16 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The answer to a caller who speaks like this. gRPC callers read the HTTP status only when it is 200.
+    /// The answer to a caller who speaks like this, by the request's id. gRPC callers read the HTTP status only when it
+    /// is 200.
     #[must_use]
-    pub fn answer(&self, speech: Speech) -> Response<Body> {
+    pub fn answer(&self, speech: Speech, id: &RequestId) -> Response<Body> {
         let code = match self.status {
             // So gRPC calls a method that nobody has.
             StatusCode::NOT_FOUND => Code::Unimplemented,
             other => failure::code(other),
         };
-        let status = || status::edge(code, self.reason, self.message);
+        let status = || status::with_request_id(&status::edge(code, self.reason, self.message), id.as_str());
         let mut response = match speech {
             Speech::Grpc => status().into_http(),
             Speech::GrpcWeb(kind) => {
@@ -91,12 +92,13 @@ impl Refusal {
                 response
             }
             Speech::Json => {
-                let failure = Failure::refused(self.status, self.reason, self.message);
+                let failure = Failure::refused(self.status, self.reason, self.message).with_request_id(id);
                 self.text("application/json", failure.to_json().to_string())
             }
             Speech::Words => self.text("text/plain; charset=utf-8", format!("{}\n", self.message)),
         };
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.headers_mut().insert(REQUEST_ID, id.header());
         response
     }
 
@@ -136,17 +138,18 @@ mod tests {
     #[test]
     fn each_caller_is_answered_in_its_own_form() {
         let refusal = Refusal { status: StatusCode::FORBIDDEN, reason: "WHY", message: "do so" };
-        let grpc = refusal.answer(Speech::Grpc);
+        let id = &RequestId::new();
+        let grpc = refusal.answer(Speech::Grpc, id);
         assert_eq!((grpc.status(), &grpc.headers()["grpc-status"]), (StatusCode::OK, &HeaderValue::from_static("7")));
-        let web = refusal.answer(Speech::GrpcWeb("application/grpc-web-text"));
+        let web = refusal.answer(Speech::GrpcWeb("application/grpc-web-text"), id);
         assert_eq!(web.headers()["content-type"], "application/grpc-web-text");
         assert_eq!(web.headers()["grpc-message"], "do%20so");
-        let json = refusal.answer(Speech::Json);
+        let json = refusal.answer(Speech::Json, id);
         assert_eq!(
             (json.status(), &json.headers()["content-type"]),
             (StatusCode::FORBIDDEN, &HeaderValue::from_static("application/json"))
         );
-        let words = refusal.answer(Speech::Words);
+        let words = refusal.answer(Speech::Words, id);
         assert_eq!(
             (words.status(), &words.headers()["cache-control"]),
             (StatusCode::FORBIDDEN, &HeaderValue::from_static("no-store"))

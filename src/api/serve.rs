@@ -25,7 +25,7 @@ use tower::{Layer, Service as TowerService};
 use super::{
     DESCRIPTORS,
     service::Service,
-    status,
+    told::told,
     v1::task_runner_server::{SERVICE_NAME, TaskRunnerServer},
 };
 use crate::runner::Runner;
@@ -76,7 +76,7 @@ pub async fn calls(runner: Runner, watchers_max: usize) -> Calls {
         .add_service(reflection().build_v1().expect(built).max_decoding_message_size(QUESTION_BYTES_MAX))
         .add_service(reflection().build_v1alpha().expect(built).max_decoding_message_size(QUESTION_BYTES_MAX))
         .prepare();
-    let router = routes.into_axum_router().layer(middleware::map_response(async |answer| status::signed(answer)));
+    let router = routes.into_axum_router().layer(middleware::from_fn(told));
     // Here and nowhere outside: it refuses whatever is neither grpc-web nor HTTP/2.
     Calls { router: router.layer(GrpcWebLayer::new()), health }
 }

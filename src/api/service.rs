@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Caller, convert,
+    Caller, Scope, convert,
     files::{FileStream, Readers},
     list,
     log::{self, LogStream},
@@ -47,10 +47,13 @@ impl Service {
         })
     }
 
-    /// A callback token opens its own task only; without one the caller must have shown the API token.
-    fn admit_callback(&self, id: TaskId, token: &str, caller: Option<Caller>) -> Result<(), Status> {
+    /// A callback token opens its own task only; without one the caller must have shown another that allows it.
+    fn admit_callback(&self, id: TaskId, token: &str, caller: Option<&Caller>) -> Result<(), Status> {
         match (token.is_empty(), caller) {
-            (true, Some(Caller::Api)) => Ok(()),
+            (true, Some(caller)) => {
+                let needed = Scope::needed_by("Callback").expect("it is a call of the contract");
+                if caller.scope >= needed { Ok(()) } else { Err(status::scope_insufficient(needed)) }
+            }
             (true, None) => Err(status::token_missing()),
             (false, _) if self.runner.accepts_callback(id, token) => Ok(()),
             (false, _) => {
@@ -96,10 +99,10 @@ impl TaskRunner for Service {
     }
 
     async fn callback(&self, request: Request<v1::CallbackRequest>) -> Result<Response<v1::CallbackResponse>, Status> {
-        let caller = request.extensions().get::<Caller>().copied();
+        let caller = request.extensions().get::<Caller>().cloned();
         let request = request.into_inner();
         let id = request::task_id(&request.task_id).map_err(|violations| status::invalid(&violations))?;
-        self.admit_callback(id, &request.callback_token, caller)?;
+        self.admit_callback(id, &request.callback_token, caller.as_ref())?;
         let report = request::report(&request).map_err(|violations| status::invalid(&violations))?;
         let Reported { job, applied } = self.runner.report(id, report).await.map_err(|error| status::call(&error))?;
         Ok(Response::new(v1::CallbackResponse {
@@ -169,10 +172,13 @@ impl TaskRunner for Service {
 
     async fn get_runner(
         &self,
-        _request: Request<v1::GetRunnerRequest>,
+        request: Request<v1::GetRunnerRequest>,
     ) -> Result<Response<v1::GetRunnerResponse>, Status> {
         let watchers = self.watchers_max - self.watchers.available_permits();
-        Ok(Response::new(convert::runner(self.runner.about(), watchers, self.watchers_max)))
+        let scope = request.extensions().get::<Caller>().map(|caller| caller.scope);
+        let scope = scope.map_or(v1::get_runner_response::Scope::Unspecified, Into::into);
+        let about = convert::runner(self.runner.about(), watchers, self.watchers_max);
+        Ok(Response::new(v1::GetRunnerResponse { scope: scope.into(), ..about }))
     }
 
     async fn cancel_job(

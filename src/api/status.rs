@@ -6,6 +6,7 @@ use http::{HeaderMap, Response};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use super::Scope;
 use crate::{
     job::{Refusal, TaskId},
     ledger::Fault,
@@ -225,6 +226,29 @@ pub(super) fn token_missing() -> Status {
     edge(Code::Unauthenticated, "TOKEN_MISSING", TOKEN_MISSING)
 }
 
+/// For a caller whose token is good, but not for this.
+pub(super) fn scope_insufficient(needed: Scope) -> Status {
+    edge(Code::PermissionDenied, "SCOPE_INSUFFICIENT", needed.wanted())
+}
+
+/// For a stream whose caller's token was removed, changed, or has expired.
+pub(super) fn token_over() -> Status {
+    let message = "the token with which this stream was begun was removed or changed, or has expired";
+    edge(Code::Unauthenticated, "TOKEN_INVALID", message)
+}
+
+/// The refusal that these headers or trailers tell of.
+pub(super) fn refusal_in(headers: &HeaderMap) -> Option<Status> {
+    Status::from_header_map(headers).filter(|status| status.code() != Code::Ok)
+}
+
+/// The same refusal, for whoever asks what became of the request.
+pub(super) fn with_request_id(refusal: &Status, id: &str) -> Status {
+    let mut details = refusal.get_error_details();
+    details.set_request_info(id, "");
+    Status::with_error_details(refusal.code(), refusal.message(), details)
+}
+
 /// For what the edge refuses.
 pub(super) fn edge(code: Code, reason: &str, message: &str) -> Status {
     status(code, reason, message, ErrorDetails::new())
@@ -242,7 +266,7 @@ pub(super) fn signed<B>(mut response: Response<B>) -> Response<B> {
 
 /// A refusal in the headers that says for no program why.
 fn unsigned(headers: &HeaderMap) -> Option<Status> {
-    Status::from_header_map(headers).filter(|status| status.code() != Code::Ok && status.details().is_empty())
+    refusal_in(headers).filter(|status| status.details().is_empty())
 }
 
 fn named(status: &Status, headers: &HeaderMap) -> Option<Status> {

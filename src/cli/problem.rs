@@ -61,6 +61,7 @@ impl Problem {
             StartError::NotLoopback(_)
             | StartError::LegacyNotLoopback(_)
             | StartError::Tls(_)
+            | StartError::Tokens(_)
             | StartError::Host(_)
             | StartError::Webhook(_)
             | StartError::WebhookSecret(_)

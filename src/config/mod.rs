@@ -38,6 +38,8 @@ pub struct Settings {
     pub tls_cert: Option<PathBuf>,
     /// The file with the certificate's key.
     pub tls_key: Option<PathBuf>,
+    /// The file of further tokens and their scopes; none for the one in the state directory.
+    pub tokens_file: Option<PathBuf>,
     /// Further names by which it may be called, each `NAME` or `NAME:PORT`.
     pub hosts: Vec<String>,
     /// Where the ledger, the keys and the kept profiles lie.
@@ -129,6 +131,7 @@ impl Settings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)),
             tls_cert: None,
             tls_key: None,
+            tokens_file: None,
             hosts: Vec::new(),
             state_dir,
             slots: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),

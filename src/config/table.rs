@@ -83,6 +83,18 @@ pub const SETTINGS: &[Setting] = &[
         show: |of| of.tls_key.as_ref().map(|path| path.display().to_string()),
     },
     Setting {
+        name: "tokens_file",
+        flag: "tokens-file",
+        env: "COMET_TASK_RUNNER_TOKENS_FILE",
+        other_env: None,
+        value_name: "FILE",
+        help: "A TOML file with further tokens and what each may do",
+        default_words: Some("tokens.toml in the state directory, if it is there"),
+        form: Form::Path,
+        read: |to, given| given.path().map(|path| to.tokens_file = Some(path)),
+        show: |of| of.tokens_file.as_ref().map(|path| path.display().to_string()),
+    },
+    Setting {
         name: "hosts",
         flag: "host",
         env: "COMET_TASK_RUNNER_HOSTS",

@@ -4,6 +4,7 @@ use std::{path::Path, time::SystemTime};
 
 use super::state_dir::{Endpoint, StateDirError, read_endpoint, read_key};
 use crate::{
+    api::Scope,
     runner::StateKey,
     web::{self, Nonce},
 };
@@ -19,20 +20,21 @@ pub enum LinkError {
     StateDir(#[from] StateDirError),
 }
 
-/// Makes a link for the service that runs on a state directory. It is good for ten minutes, and once.
+/// Makes a link to a session of that scope for the service that runs on a state directory. It is good for ten minutes,
+/// and once.
 ///
 /// # Errors
 /// When no service runs there, or the directory cannot be read.
-pub fn link(state_dir: &Path) -> Result<String, LinkError> {
+pub fn link(state_dir: &Path, scope: Scope) -> Result<String, LinkError> {
     let Some(Endpoint { page, .. }) = read_endpoint(state_dir)? else {
         return Err(LinkError::NotRunning(state_dir.display().to_string()));
     };
-    Ok(page_link(&page, &read_key(state_dir)?))
+    Ok(page_link(&page, &read_key(state_dir)?, scope))
 }
 
 /// The code stands in the fragment, which browsers send to nobody.
-pub(super) fn page_link(page: &str, key: &StateKey) -> String {
+pub(super) fn page_link(page: &str, key: &StateKey, scope: Scope) -> String {
     let mut nonce = Nonce::default();
     getrandom::fill(&mut nonce).expect("the system gives random bytes, as it did for the keys");
-    format!("{page}/#code={}", web::code(key, nonce, SystemTime::now().into()))
+    format!("{page}/#code={}", web::code(key, scope, nonce, SystemTime::now().into()))
 }

@@ -2,8 +2,11 @@
 
 mod accept;
 pub mod doctor;
+mod files;
 mod link;
+mod reload;
 mod state_dir;
+mod tokens;
 
 use std::{
     io,
@@ -20,9 +23,10 @@ use tracing::{info, warn};
 
 pub use link::{LinkError, link};
 pub use state_dir::{CERTIFICATE_FILE, StateDirError, TOKEN_FILE, running_at};
+pub use tokens::{NewToken, TokenEntry, TokensError, add_token, list_tokens, remove_token};
 
 use crate::{
-    api::{self, Serve},
+    api::{self, Scope, Serve},
     browser::{self, ByHand, LocalMachine},
     config::Settings,
     ledger::{EmbeddedLedger, Ledger, OpenError, ReadError},
@@ -31,10 +35,11 @@ use crate::{
     telemetry,
     web::{
         self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Secret, SecretError, Sessions, SiteParts, Tls,
-        TlsError, Webhook, WebhookError,
+        TlsError, Tokens, Webhook, WebhookError,
     },
 };
 use accept::Door;
+use reload::{CertificateFiles, Reload};
 use state_dir::{Endpoint, StateDir};
 
 /// Why a service does not start.
@@ -53,6 +58,9 @@ pub enum StartError {
     /// The certificate or its key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The tokens file cannot be used.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     /// A name was given wrongly.
     #[error("--host {0}")]
     Host(#[from] HostNameError),
@@ -103,7 +111,8 @@ pub struct Server {
     cut: CancellationToken,
     serving: JoinHandle<()>,
     webhook: Option<JoinHandle<()>>,
-    state: StateDir,
+    reloading: JoinHandle<()>,
+    state: Arc<StateDir>,
 }
 
 /// Starts a service; it takes calls when this returns.
@@ -121,7 +130,9 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
     telemetry::install();
     let hosts = settings.hosts.iter().map(|name| name.parse()).collect::<Result<Vec<HostName>, _>>()?;
     let by_hand = by_hand(&settings.browsers)?;
-    let state = StateDir::claim(&settings.state_dir)?;
+    let state = Arc::new(StateDir::claim(&settings.state_dir)?);
+    let tokens_file = tokens::file(&settings, state.path());
+    let tokens = Arc::new(Tokens::new(tokens::read(&settings, &tokens_file)?));
     // Bound before the store is touched: a port in use must not cost a migration.
     let listener = bind(settings.listen).await.map_err(|error| StartError::Listen(settings.listen, error))?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(settings.listen, error))?;
@@ -159,14 +170,20 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
     calls.router = web::site(calls.router, site);
     let endpoint = endpoint(address, &hosts, tls.as_ref());
     // Who finds it before the first accept waits in the listener's backlog.
-    state.write_endpoint(&endpoint, tls.as_ref().map(Tls::certificate))?;
+    state.write_endpoint(&endpoint, tls.as_ref().map(Tls::certificate).as_deref())?;
     let door = Door { listener, tls: tls.as_ref().map(Tls::acceptor), cut: cut.clone() };
-    let guard = GuardParts { address, hosts, tls: tls.is_some(), token: token.clone(), sessions, legacy };
+    let reload = Reload {
+        certificate: certificate_files(&settings, tls.as_ref(), &state, (address, hosts.clone())),
+        tokens: Arc::clone(&tokens),
+        tokens_file,
+    };
+    let guard = GuardParts { address, hosts, tls: tls.is_some(), token: token.clone(), tokens, sessions, legacy };
     let serving = tokio::spawn(serving(
         Serve { incoming: door.connections(), calls, shutdown: shutdown.clone().cancelled_owned() },
         GuardLayer::new(Guard::new(guard)),
     ));
     let webhook = webhook.map(|webhook| tokio::spawn(webhook.run(runner.leaving())));
+    let reloading = tokio::spawn(reload.run(shutdown.clone()));
     info!(%address, tls = tls.is_some(), state_dir = %state.path().display(), "serving");
     let drain = settings.drain;
     Ok(Server {
@@ -183,6 +200,7 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
         cut,
         serving,
         webhook,
+        reloading,
         state,
     })
 }
@@ -230,6 +248,27 @@ fn tls(settings: &Settings) -> Result<Option<Tls>, TlsError> {
     }
 }
 
+/// The certificate's files, for a service that speaks TLS; the command line is told of each renewal.
+fn certificate_files(
+    settings: &Settings,
+    tls: Option<&Tls>,
+    state: &Arc<StateDir>,
+    (address, hosts): (SocketAddr, Vec<HostName>),
+) -> Option<CertificateFiles> {
+    let state = Arc::clone(state);
+    Some(CertificateFiles {
+        tls: tls?.clone(),
+        certificate_file: settings.tls_cert.clone()?,
+        key_file: settings.tls_key.clone()?,
+        renewed: Box::new(move |tls| {
+            let written = state.write_endpoint(&endpoint(address, &hosts, Some(tls)), Some(&tls.certificate()));
+            if let Err(error) = written {
+                warn!(%error, "the command line is not told of the new certificate, and will refuse it");
+            }
+        }),
+    })
+}
+
 /// Where a service that listens here is to be called. The command line knows it by its certificate, whatever names that
 /// has; a browser needs one of them.
 fn endpoint(address: SocketAddr, hosts: &[HostName], tls: Option<&Tls>) -> Endpoint {
@@ -271,7 +310,7 @@ impl Server {
     /// A link that opens the page: once, within ten minutes.
     #[must_use]
     pub fn page_link(&self) -> String {
-        link::page_link(&self.endpoint.page, &self.key)
+        link::page_link(&self.endpoint.page, &self.key, Scope::Operate)
     }
 
     /// What every call needs.
@@ -303,6 +342,9 @@ impl Server {
             && let Err(error) = webhook.await
         {
             warn!(%error, "the webhook did not end well");
+        }
+        if let Err(error) = self.reloading.await {
+            warn!(%error, "the watch of the certificate and the tokens did not end well");
         }
         self.runner.leave().await;
         self.launcher.stop().await;

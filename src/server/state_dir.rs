@@ -143,7 +143,7 @@ impl StateDir {
     }
 
     /// Leaves: nobody is to call an address where nobody answers.
-    pub(super) fn release(self) {
+    pub(super) fn release(&self) {
         for name in [ENDPOINT_FILE, CERTIFICATE_FILE] {
             if let Err(error) = self.remove(name) {
                 tracing::warn!(path = %self.path.join(name).display(), %error, "a file could not be removed");

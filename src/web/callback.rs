@@ -10,6 +10,7 @@
 //! ```
 
 use axum::{
+    Extension,
     body::Body,
     extract::{Request, State},
     response::{IntoResponse, Response},
@@ -21,7 +22,7 @@ use serde_json::{Map, Value};
 
 use super::{guard::Way, json, legacy};
 use crate::{
-    api::{Caller, Failure},
+    api::{Caller, Failure, RequestId},
     job::TaskUrl,
     runner::Runner,
 };
@@ -50,9 +51,9 @@ pub(super) fn route(reports: Reports) -> MethodRouter {
 }
 
 /// A page may try: what it sends is judged when it comes.
-async fn preflight(headers: HeaderMap) -> Response {
+async fn preflight(Extension(id): Extension<RequestId>, headers: HeaderMap) -> Response {
     let Some(origin) = headers.get(header::ORIGIN).filter(|origin| is_origin(origin)) else {
-        return refusal().into_response();
+        return refusal(&id).into_response();
     };
     let mut response = StatusCode::NO_CONTENT.into_response();
     let answer = response.headers_mut();
@@ -69,20 +70,21 @@ async fn preflight(headers: HeaderMap) -> Response {
 
 async fn report(State(reports): State<Reports>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    let id = json::request_id(&parts.extensions);
     let sent = match Sent::read(&parts.headers, &parts.extensions, body).await {
         Ok(sent) => sent,
-        Err(failure) => return json::refusal(&failure).into_response(),
+        Err(failure) => return json::refusal(&json::told(failure, &id)).into_response(),
     };
     if reports.legacy && sent.is_of_old_caller() {
         return legacy::report(&reports.calls, &sent.fields).await;
     }
     if !reports.permits(&sent).await {
-        return refusal().into_response();
+        return refusal(&id).into_response();
     }
-    let mut response = match reports.pass_on(&sent).await {
+    let mut response = match reports.pass_on(&sent, &id).await {
         Ok(answer) => json::response(StatusCode::OK, answer.to_string()),
-        Err(failure) if failure.reason() == "CALLBACK_TOKEN_INVALID" => return refusal().into_response(),
-        Err(failure) => json::refusal(&failure),
+        Err(failure) if failure.reason() == "CALLBACK_TOKEN_INVALID" => return refusal(&id).into_response(),
+        Err(failure) => json::refusal(&json::told(failure, &id)),
     };
     if let Some(origin) = sent.origin {
         response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
@@ -92,10 +94,11 @@ async fn report(State(reports): State<Reports>, request: Request) -> Response {
 }
 
 /// One answer to a wrong token, a foreign origin and an unknown task.
-fn refusal() -> http::Response<String> {
+fn refusal(id: &RequestId) -> http::Response<String> {
     let text = "callback_token is not this task's, or the page's origin is not one that may report on it: it takes \
                 the token that Execute answered with, and an origin of the task's callback_origins";
-    let mut response = json::refusal(&Failure::refused(StatusCode::FORBIDDEN, "CALLBACK_REFUSED", text));
+    let failure = Failure::refused(StatusCode::FORBIDDEN, "CALLBACK_REFUSED", text);
+    let mut response = json::refusal(&json::told(failure, id));
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("origin"));
     response
 }
@@ -113,7 +116,7 @@ impl Sent {
         let origin = headers.get(header::ORIGIN).cloned();
         let way = *extensions.get::<Way>().expect("the guard tells it of every report");
         let fields = serde_json::from_slice(&json::whole(body).await?).map_err(|error| json::invalid(&error))?;
-        Ok(Self { origin, way, caller: extensions.get::<Caller>().copied(), fields })
+        Ok(Self { origin, way, caller: extensions.get::<Caller>().cloned(), fields })
     }
 
     /// A field under its name in the contract or in JSON.
@@ -148,13 +151,14 @@ impl Reports {
         job.spec.callback_origins.iter().any(|allowed| origin == allowed.as_str())
     }
 
-    async fn pass_on(&self, sent: &Sent) -> Result<Value, Failure> {
+    async fn pass_on(&self, sent: &Sent, id: &RequestId) -> Result<Value, Failure> {
         let mut fields = sent.fields.clone();
         if let Some(result) = fields.remove("result").and_then(result_text) {
             fields.insert("result".to_owned(), result.into());
         }
         let mut extensions = Extensions::new();
-        if let Some(caller) = sent.caller {
+        extensions.insert(id.clone());
+        if let Some(caller) = sent.caller.clone() {
             extensions.insert(caller);
         }
         self.calls.call("Callback", &Value::Object(fields), extensions).await

@@ -11,13 +11,14 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use tower::{Layer, Service};
+use tracing::Instrument;
 
 use super::{
     guard::{Guard, Shown, Verdict, Why},
     refusal::Refusals,
     route::Route,
 };
-use crate::api::{self, Body, Caller, Speech};
+use crate::api::{self, Body, REQUEST_ID, RequestId, Speech};
 
 /// Puts the guard before a service.
 #[derive(Clone)]
@@ -77,37 +78,43 @@ where
             headers: request.headers(),
             now: SystemTime::now().into(),
         };
+        let id = RequestId::of(request.headers());
+        // At the level that every filter lets through, so that whatever is logged of it has its id.
+        let span = tracing::error_span!("request", request_id = %id);
         let verdict = self.watch.guard.judge(&shown);
         let reports = verdict.route() == Some(Route::Callback);
         let way = if reports { self.watch.guard.way(&shown) } else { None };
         let route = match verdict {
             Verdict::Refused(why) => {
-                self.watch.refusals.note(why, request.uri().path(), Instant::now());
-                return Box::pin(ready(Ok(refused(why, &request))));
+                span.in_scope(|| self.watch.refusals.note(why, request.uri().path(), Instant::now()));
+                return Box::pin(ready(Ok(refused(why, &request, &id))));
             }
-            Verdict::Authenticated(route) => {
-                request.extensions_mut().insert(Caller::Api);
+            Verdict::Authenticated(route, caller) => {
+                request.extensions_mut().insert(caller);
                 route
             }
             Verdict::Open(route) => route,
         };
+        request.extensions_mut().insert(id.clone());
         if let Some(way) = way {
             request.extensions_mut().insert(way);
         }
         // Reflection alone takes a stream of questions, for as long as its caller likes.
         let request = if route == Route::About { request } else { request.map(api::bounded) };
-        let answer = self.inner.call(request);
-        Box::pin(async move {
+        let answer = span.in_scope(|| self.inner.call(request));
+        let answered = async move {
             let mut answer = answer.await?;
             harden(answer.headers_mut(), route);
+            answer.headers_mut().insert(REQUEST_ID, id.header());
             Ok(answer)
-        })
+        };
+        Box::pin(answered.instrument(span))
     }
 }
 
-fn refused(why: Why, request: &Request<Body>) -> Response<Body> {
+fn refused(why: Why, request: &Request<Body>, id: &RequestId) -> Response<Body> {
     let speech = Speech::of(request.method(), request.version(), request.headers());
-    let mut answer = why.refusal().answer(speech);
+    let mut answer = why.refusal().answer(speech, id);
     if why == Why::WrongMethod
         && let Some(route) = Route::of(request.uri().path(), true)
     {

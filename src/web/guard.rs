@@ -13,9 +13,10 @@ use super::{
     host::{Host, HostName, hosts},
     route::{Credential, Route},
     session::Sessions,
+    tokens::{TokenHash, Tokens, own_caller, token_hash},
 };
 use crate::{
-    api::{HEADER_BYTES_MAX, Speech},
+    api::{Caller, HEADER_BYTES_MAX, Scope, Speech},
     job::WallTime,
 };
 
@@ -29,7 +30,9 @@ pub struct GuardParts {
     pub tls: bool,
     /// The API token.
     pub token: String,
-    /// The page's sessions, whose tokens are as good.
+    /// Those of the tokens file.
+    pub tokens: Arc<Tokens>,
+    /// The page's sessions.
     pub sessions: Arc<Sessions>,
     /// Whether the old routes are served.
     pub legacy: bool,
@@ -38,7 +41,8 @@ pub struct GuardParts {
 /// What the guard lets in.
 pub struct Guard {
     hosts: Vec<Host>,
-    token: String,
+    token: TokenHash,
+    tokens: Arc<Tokens>,
     sessions: Arc<Sessions>,
     legacy: bool,
 }
@@ -55,10 +59,10 @@ pub(super) struct Shown<'a> {
 }
 
 /// What becomes of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Verdict {
-    /// It passes, with a token of ours.
-    Authenticated(Route),
+    /// It passes, with a token of ours that is enough for it.
+    Authenticated(Route, Caller),
     /// It passes, without one.
     Open(Route),
     /// It does not pass.
@@ -67,9 +71,9 @@ pub(super) enum Verdict {
 
 impl Verdict {
     /// Where it goes, if it passes.
-    pub(super) fn route(self) -> Option<Route> {
+    pub(super) fn route(&self) -> Option<Route> {
         match self {
-            Self::Authenticated(route) | Self::Open(route) => Some(route),
+            Self::Authenticated(route, _) | Self::Open(route) => Some(*route),
             Self::Refused(_) => None,
         }
     }
@@ -107,6 +111,8 @@ pub(super) enum Why {
     TokenMissing,
     /// Not a token of this service.
     TokenInvalid,
+    /// A token that does not let its bearer do this; it takes that scope.
+    ScopeInsufficient(Scope),
 }
 
 /// Set by browsers alone, and by no script.
@@ -124,7 +130,8 @@ impl Guard {
     #[must_use]
     pub fn new(parts: GuardParts) -> Self {
         let hosts = hosts(parts.address, &parts.hosts, parts.tls);
-        Self { hosts, token: parts.token, sessions: parts.sessions, legacy: parts.legacy }
+        let GuardParts { token, tokens, sessions, legacy, .. } = parts;
+        Self { hosts, token: token_hash(&token), tokens, sessions, legacy }
     }
 
     /// Pure: the same request is always judged the same.
@@ -164,11 +171,11 @@ impl Guard {
         if content(shown.headers) == Some(Speech::Grpc) && shown.version != Version::HTTP_2 {
             return Err(Why::WrongVersion);
         }
-        match (self.token_shown(shown), route.credential()) {
-            (Some(true), _) => Ok(Verdict::Authenticated(route)),
-            (Some(false), _) => Err(Why::TokenInvalid),
+        match (self.caller(shown)?, route.credential()) {
+            (Some(caller), Credential::Needed(scope)) if caller.scope < scope => Err(Why::ScopeInsufficient(scope)),
+            (Some(caller), Credential::Needed(_) | Credential::Open) => Ok(Verdict::Authenticated(route, caller)),
             (None, Credential::Open) => Ok(Verdict::Open(route)),
-            (None, Credential::Needed) => Err(Why::TokenMissing),
+            (None, Credential::Needed(_)) => Err(Why::TokenMissing),
         }
     }
 
@@ -183,13 +190,19 @@ impl Guard {
         self.hosts.iter().find(|host| host.name == named)
     }
 
-    /// Whether the token is right; none when none was shown.
-    fn token_shown(&self, shown: &Shown<'_>) -> Option<bool> {
-        let Ok(shown_token) = single(shown.headers, header::AUTHORIZATION) else { return Some(false) };
-        let (kind, token) = shown_token?.split_once(' ').unwrap_or_default();
-        let ours: bool = token.as_bytes().ct_eq(self.token.as_bytes()).into();
-        let right = ours || self.sessions.accepts(token, shown.now);
-        Some(kind.eq_ignore_ascii_case("bearer") && right)
+    /// Who calls; none when no token was shown.
+    fn caller(&self, shown: &Shown<'_>) -> Result<Option<Caller>, Why> {
+        let text = single(shown.headers, header::AUTHORIZATION).map_err(|_| Why::TokenInvalid)?;
+        let Some(text) = text else { return Ok(None) };
+        let (kind, token) = text.split_once(' ').unwrap_or_default();
+        if !kind.eq_ignore_ascii_case("bearer") {
+            return Err(Why::TokenInvalid);
+        }
+        let hash = token_hash(token);
+        let ours: bool = hash.ct_eq(&self.token).into();
+        let own = ours.then(own_caller);
+        let found = own.or_else(|| self.tokens.find(&hash, shown.now));
+        found.or_else(|| self.sessions.find(token, shown.now)).map(Some).ok_or(Why::TokenInvalid)
     }
 }
 
@@ -234,21 +247,49 @@ fn content(headers: &HeaderMap) -> Option<Speech> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{runner::StateKey, web::session};
+    use crate::{
+        runner::StateKey,
+        web::{session, tokens::TokenEntry},
+    };
 
     const NOW: WallTime = WallTime::from_micros(1_000_000);
+
+    /// A verdict, of which the caller's scope is what matters.
+    #[derive(Debug, PartialEq, Eq)]
+    enum Judged {
+        Authenticated(Route, Scope),
+        Open(Route),
+        Refused(Why),
+    }
+
+    impl From<Verdict> for Judged {
+        fn from(verdict: Verdict) -> Self {
+            match verdict {
+                Verdict::Authenticated(route, caller) => Self::Authenticated(route, caller.scope),
+                Verdict::Open(route) => Self::Open(route),
+                Verdict::Refused(why) => Self::Refused(why),
+            }
+        }
+    }
 
     fn guard(legacy: bool) -> (Guard, String) {
         let key = StateKey::new([7; 32]);
         let sessions = Arc::new(Sessions::new(key.clone(), NOW));
-        let session = sessions.begin(&session::code(&key, [1; 12], NOW), [2; 12], NOW).unwrap();
+        let session = sessions.begin(&session::code(&key, Scope::Operate, [1; 12], NOW), [2; 12], NOW).unwrap();
         let address = "127.0.0.1:50051".parse().unwrap();
-        let parts = GuardParts { address, hosts: Vec::new(), tls: false, token: "secret".to_owned(), sessions, legacy };
+        let observer = TokenEntry {
+            name: "observer".to_owned(),
+            scope: Scope::Observe,
+            hash: token_hash("observing"),
+            expires_at: None,
+        };
+        let (token, tokens) = ("secret".to_owned(), Arc::new(Tokens::new(vec![observer])));
+        let parts = GuardParts { address, hosts: Vec::new(), tls: false, token, tokens, sessions, legacy };
         (Guard::new(parts), session.token)
     }
 
     /// A request as text: method, path, then headers.
-    fn judge(guard: &Guard, request: &str, now: WallTime) -> Verdict {
+    fn judge(guard: &Guard, request: &str, now: WallTime) -> Judged {
         let mut lines = request.lines().map(str::trim);
         let (method, path) = lines.next().unwrap().split_once(' ').unwrap();
         let mut headers = HeaderMap::new();
@@ -257,7 +298,7 @@ mod tests {
             headers.append(HeaderName::try_from(name).unwrap(), value.parse().unwrap());
         }
         let method = &method.parse().unwrap();
-        guard.judge(&Shown { method, version: Version::HTTP_11, path, authority: None, headers: &headers, now })
+        guard.judge(&Shown { method, version: Version::HTTP_11, path, authority: None, headers: &headers, now }).into()
     }
 
     #[test]
@@ -265,12 +306,12 @@ mod tests {
         let (guard, _) = guard(false);
         let followed = "GET /\nsec-fetch-site: cross-site\nsec-fetch-mode: navigate\nsec-fetch-dest: ";
         let judged = |dest: &str| judge(&guard, &format!("{followed}{dest}"), NOW);
-        assert_eq!(judged("document"), Verdict::Open(Route::Page));
+        assert_eq!(judged("document"), Judged::Open(Route::Page));
         for dest in ["iframe", "frame", "object", "embed", "fencedframe"] {
-            assert_eq!(judged(dest), Verdict::Refused(Why::ForeignOrigin), "{dest}");
+            assert_eq!(judged(dest), Judged::Refused(Why::ForeignOrigin), "{dest}");
         }
         let opened = format!("{followed}document").replace("GET /", "GET /metrics");
-        assert_eq!(judge(&guard, &opened, NOW), Verdict::Refused(Why::ForeignOrigin), "the page alone is linked to");
+        assert_eq!(judge(&guard, &opened, NOW), Judged::Refused(Why::ForeignOrigin), "the page alone is linked to");
     }
 
     #[test]
@@ -279,23 +320,47 @@ mod tests {
         let call = |token: &str| {
             format!("POST /comet.taskrunner.v1.TaskRunner/X\ncontent-type: application/json\nauthorization: {token}")
         };
-        let passed = Verdict::Authenticated(Route::Call(Credential::Needed));
+        let route = Route::Call(Credential::Needed(Scope::Observe));
         let session = call(&format!("Bearer {token}"));
-        assert_eq!(judge(&guard, &call("Bearer secret"), NOW), passed);
-        assert_eq!(judge(&guard, &call("bearer secret"), NOW), passed);
-        assert_eq!(judge(&guard, &session, NOW), passed);
+        assert_eq!(judge(&guard, &call("Bearer secret"), NOW), Judged::Authenticated(route, Scope::Admin));
+        assert_eq!(judge(&guard, &call("bearer secret"), NOW), Judged::Authenticated(route, Scope::Admin));
+        assert_eq!(judge(&guard, &session, NOW), Judged::Authenticated(route, Scope::Operate));
         let end = NOW.saturating_add(session::SESSION_LIFE);
-        assert_eq!(judge(&guard, &session, end), Verdict::Refused(Why::TokenInvalid));
+        assert_eq!(judge(&guard, &session, end), Judged::Refused(Why::TokenInvalid));
         for wrong in ["secret", "Bearer", "Bearer ", "Bearer  secret", "Basic secret"] {
-            assert_eq!(judge(&guard, &call(wrong), NOW), Verdict::Refused(Why::TokenInvalid), "{wrong:?}");
+            assert_eq!(judge(&guard, &call(wrong), NOW), Judged::Refused(Why::TokenInvalid), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_token_opens_what_its_scope_allows_and_says_what_the_rest_takes() {
+        let (guard, session) = guard(true);
+        let judged = |name: &str, token: &str| {
+            let path = format!("POST /comet.taskrunner.v1.TaskRunner/{name}");
+            let text = format!("{path}\ncontent-type: application/json\nauthorization: Bearer {token}");
+            judge(&guard, &text, NOW)
+        };
+        for (call, needed) in
+            [("GetStatus", Scope::Observe), ("Execute", Scope::Operate), ("RemoveProfile", Scope::Admin)]
+        {
+            let tokens = [("observing", Scope::Observe), (&session, Scope::Operate), ("secret", Scope::Admin)];
+            for (token, scope) in tokens {
+                let passed = Judged::Authenticated(Route::Call(Credential::Needed(needed)), scope);
+                let refused = Judged::Refused(Why::ScopeInsufficient(needed));
+                assert_eq!(judged(call, token), if scope >= needed { passed } else { refused }, "{call} by {scope}");
+            }
+        }
+        let open = Judged::Authenticated(Route::Call(Credential::Open), Scope::Observe);
+        assert_eq!(judged("Callback", "observing"), open, "it may carry its task's token");
+        let metrics = judge(&guard, "GET /metrics\nauthorization: Bearer observing", NOW);
+        assert_eq!(metrics, Judged::Authenticated(Route::Metrics, Scope::Observe));
     }
 
     #[test]
     fn a_header_that_is_there_twice_is_none_that_can_be_trusted() {
         let (guard, _) = guard(false);
         let judged = |headers: &str| judge(&guard, &format!("GET /healthz\n{headers}"), NOW);
-        assert_eq!(judged(""), Verdict::Open(Route::Probe));
+        assert_eq!(judged(""), Judged::Open(Route::Probe));
         let (origin, site) = ("origin: http://127.0.0.1:50051", "sec-fetch-site: none");
         for (twice, why) in [
             ("host: 127.0.0.1:50051".to_owned(), Why::ForeignHost),
@@ -303,7 +368,7 @@ mod tests {
             (format!("{site}\n{site}"), Why::ForeignOrigin),
             ("authorization: Bearer secret\nauthorization: Bearer secret".to_owned(), Why::TokenInvalid),
         ] {
-            assert_eq!(judged(&twice), Verdict::Refused(why), "{twice}");
+            assert_eq!(judged(&twice), Judged::Refused(why), "{twice}");
         }
     }
 
@@ -311,19 +376,29 @@ mod tests {
     fn widely() -> Guard {
         let sessions = Arc::new(Sessions::new(StateKey::new([7; 32]), NOW));
         let (address, hosts) = ("127.0.0.1:443".parse().unwrap(), vec!["tasks.example.org".parse().unwrap()]);
-        Guard::new(GuardParts { address, hosts, tls: true, token: "secret".to_owned(), sessions, legacy: true })
+        Guard::new(GuardParts {
+            address,
+            hosts,
+            tls: true,
+            token: "secret".to_owned(),
+            tokens: Arc::default(),
+            sessions,
+            legacy: true,
+        })
     }
 
     #[test]
     fn the_old_routes_are_there_for_those_alone_who_call_this_machine() {
-        let shown = |authority| {
+        let shown = |authority| -> Judged {
             let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, "application/json".parse().unwrap())]);
             let (method, version, path) = (&Method::POST, Version::HTTP_2, "/execute");
-            widely().judge(&Shown { method, version, path, authority: Some(authority), headers: &headers, now: NOW })
+            widely()
+                .judge(&Shown { method, version, path, authority: Some(authority), headers: &headers, now: NOW })
+                .into()
         };
-        assert_eq!(shown("localhost"), Verdict::Open(Route::Legacy));
+        assert_eq!(shown("localhost"), Judged::Open(Route::Legacy));
         for name in ["tasks.example.org", "tasks.example.org:443"] {
-            assert_eq!(shown(name), Verdict::Refused(Why::UnknownPath), "{name} may be a proxy's");
+            assert_eq!(shown(name), Judged::Refused(Why::UnknownPath), "{name} may be a proxy's");
         }
     }
 
@@ -363,12 +438,12 @@ mod tests {
     #[test]
     fn the_old_routes_are_there_when_asked_for_and_for_no_page() {
         let old = "POST /execute\ncontent-type: application/json";
-        assert_eq!(judge(&guard(false).0, old, NOW), Verdict::Refused(Why::UnknownPath));
+        assert_eq!(judge(&guard(false).0, old, NOW), Judged::Refused(Why::UnknownPath));
         let (guard, _) = guard(true);
-        assert_eq!(judge(&guard, old, NOW), Verdict::Open(Route::Legacy));
+        assert_eq!(judge(&guard, old, NOW), Judged::Open(Route::Legacy));
         for page in ["origin: http://127.0.0.1:50051", "sec-fetch-site: same-origin", "sec-fetch-site: none"] {
             let judged = judge(&guard, &format!("{old}\n{page}"), NOW);
-            assert_eq!(judged, Verdict::Refused(Why::ForeignOrigin), "{page}");
+            assert_eq!(judged, Judged::Refused(Why::ForeignOrigin), "{page}");
         }
     }
 }

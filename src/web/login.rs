@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
     extract::State,
     response::{IntoResponse, Response},
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::session::{CodeError, Nonce, Sessions};
 use crate::{
-    api::{Refusal, Speech},
+    api::{Refusal, RequestId, Speech},
     job::WallTime,
 };
 
@@ -33,13 +33,13 @@ pub(super) fn route(sessions: Arc<Sessions>) -> Router {
     Router::new().route("/session", post(login)).with_state(sessions)
 }
 
-async fn login(State(sessions): State<Arc<Sessions>>, body: Body) -> Response {
+async fn login(State(sessions): State<Arc<Sessions>>, Extension(id): Extension<RequestId>, body: Body) -> Response {
     match begin(&sessions, body).await {
         Ok(session) => session,
         Err(refusal) => {
             // Everybody may try, so that a word of each try would be a flood; who tried is told why.
             tracing::debug!(reason = refusal.reason, "no session was begun");
-            refusal.answer(Speech::Json).map(Body::new)
+            refusal.answer(Speech::Json, &id).map(Body::new)
         }
     }
 }

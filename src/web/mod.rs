@@ -14,6 +14,7 @@ mod refusal;
 mod route;
 mod session;
 mod tls;
+mod tokens;
 mod webhook;
 
 use std::sync::Arc;
@@ -26,7 +27,10 @@ pub use edge::{GuardLayer, Guarded};
 pub use guard::{Guard, GuardParts};
 pub use host::{HostName, HostNameError};
 pub use session::{CODE_LIFE, CodeError, Nonce, SESSION_LIFE, Session, Sessions, code};
-pub use tls::{Tls, TlsError};
+pub use tls::{Renewed, Tls, TlsError};
+pub use tokens::{
+    Exchanged, NewToken, TokenEntry, TokenHash, Tokens, TokensError, add_token, read_tokens, remove_token, token_hash,
+};
 pub use webhook::{Secret, SecretError, Webhook, WebhookError};
 
 /// What the routes beside gRPC need.

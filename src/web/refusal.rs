@@ -9,15 +9,15 @@ use std::{
 use http::StatusCode;
 
 use super::guard::Why;
-use crate::api::{Refusal, TOKEN_MISSING};
+use crate::api::{Refusal, Scope, TOKEN_MISSING};
 
 /// How often each reason is logged at most: a flood of refusals is one line a minute, with their number.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 /// Characters of a refused path that are logged: more than any of ours has.
 const PATH_LOGGED: usize = 100;
 
-/// Every reason, in the order of the enum.
-const REASONS: [Why; 9] = [
+/// Every reason.
+const REASONS: [Why; 12] = [
     Why::HeadersTooLong,
     Why::ForeignHost,
     Why::UnknownPath,
@@ -27,6 +27,9 @@ const REASONS: [Why; 9] = [
     Why::WrongVersion,
     Why::TokenMissing,
     Why::TokenInvalid,
+    Why::ScopeInsufficient(Scope::Observe),
+    Why::ScopeInsufficient(Scope::Operate),
+    Why::ScopeInsufficient(Scope::Admin),
 ];
 
 impl Why {
@@ -42,6 +45,7 @@ impl Why {
             Self::WrongVersion => "http_version",
             Self::TokenMissing => "token_missing",
             Self::TokenInvalid => "token_invalid",
+            Self::ScopeInsufficient(_) => "scope",
         }
     }
 
@@ -83,6 +87,7 @@ impl Why {
                 "TOKEN_INVALID",
                 "the token is not this service's, or its session has ended; `comet-task-runner token` prints the API token, and `comet-task-runner token --link` opens the page",
             ),
+            Self::ScopeInsufficient(needed) => (StatusCode::FORBIDDEN, "SCOPE_INSUFFICIENT", needed.wanted()),
         };
         Refusal { status, reason, message }
     }
@@ -106,9 +111,10 @@ impl Refusals {
     /// tokens.
     pub(super) fn note(&self, why: Why, path: &str, now: Instant) {
         metrics::counter!("comet_task_runner_refused_total", "reason" => why.name()).increment(1);
-        if let Some(not_logged) = self.is_news(why, now) {
-            let path: String = path.chars().take(PATH_LOGGED).collect();
-            tracing::warn!(reason = why.name(), path, not_logged, "refused a request");
+        let path: String = path.chars().take(PATH_LOGGED).collect();
+        match self.is_news(why, now) {
+            Some(not_logged) => tracing::warn!(reason = why.name(), path, not_logged, "refused a request"),
+            None => tracing::debug!(reason = why.name(), path, "refused a request"),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use crate::api::{self, Speech};
+use crate::api::{self, Scope, Speech};
 
 /// What a path is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub(super) enum Route {
 /// What a caller has to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Credential {
-    /// The API token or a session token.
-    Needed,
+    /// A token that lets its bearer do this.
+    Needed(Scope),
     /// None: it tells nothing of any job, or looks for another token itself.
     Open,
 }
@@ -58,7 +58,7 @@ impl Route {
             OLD_EXECUTE | "/jobs" if legacy => Some(Self::Legacy),
             _ if legacy && path.starts_with(OLD_STATUS) => Some(Self::Legacy),
             _ if path.starts_with(ASSETS) => Some(Self::Page),
-            _ if path.starts_with(CONTRACT) => Some(Self::Call(Credential::Needed)),
+            _ if path.starts_with(CONTRACT) => Some(Self::Call(Credential::Needed(needed(path)))),
             _ if api::is_open(path) => Some(Self::About),
             _ => None,
         }
@@ -88,8 +88,32 @@ impl Route {
     pub(super) fn credential(self) -> Credential {
         match self {
             Self::Call(credential) => credential,
-            Self::Metrics => Credential::Needed,
+            Self::Metrics => Credential::Needed(Scope::Observe),
             Self::About | Self::Callback | Self::Session | Self::Page | Self::Probe | Self::Legacy => Credential::Open,
+        }
+    }
+}
+
+/// What a call needs. What is no call is answered so by the api, to whoever may call anything at all.
+fn needed(path: &str) -> Scope {
+    path.strip_prefix(CONTRACT).and_then(Scope::needed_by).unwrap_or(Scope::Observe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_call_of_the_contract_and_the_metrics_need_their_scope() {
+        let mut calls = api::json::calls();
+        assert!(calls.remove("Callback"), "it may carry another token, and is judged with that");
+        for call in &calls {
+            let route = Route::of(&format!("{CONTRACT}{call}"), false).unwrap();
+            assert_eq!(route.credential(), Credential::Needed(Scope::needed_by(call).unwrap()), "{call}");
+        }
+        assert_eq!(Route::of("/metrics", false).unwrap().credential(), Credential::Needed(Scope::Observe));
+        for open in ["/", "/callback", "/session", "/healthz", "/readyz", "/jobs", "/execute", CALLBACK_CALL] {
+            assert_eq!(Route::of(open, true).unwrap().credential(), Credential::Open, "{open}");
         }
     }
 }

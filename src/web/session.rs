@@ -1,8 +1,8 @@
 //! Sessions of the page: a one-time code buys a token that lasts a month, and neither is stored.
 //!
 //! ```text
-//! code  = issued at (8 bytes) nonce (12) mac (16)      once, within ten minutes, at the service that it was made for
-//! token = ends at   (8 bytes) nonce (12) mac (32)      until its end, restarts or not
+//! code  = issued at (8 bytes) scope (1) nonce (12) mac (16)   once, within ten minutes, at the service it was made for
+//! token = ends at   (8 bytes) scope (1) nonce (12) mac (32)   until its end, restarts or not
 //! ```
 //!
 //! Both are signed with the state key, so another key ends every session. Times are the wall clock's, since they must
@@ -18,6 +18,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq;
 
 use crate::{
+    api::{Caller, Scope},
     job::WallTime,
     runner::{Purpose, StateKey},
 };
@@ -32,14 +33,14 @@ const USED_MAX: usize = 4096;
 
 /// Keeps two codes of one millisecond apart.
 const NONCE_BYTES: usize = 12;
-/// What is signed: a time and the nonce.
-const CLAIM_BYTES: usize = 8 + NONCE_BYTES;
+/// What is signed: a time, a scope and the nonce.
+const CLAIM_BYTES: usize = 8 + 1 + NONCE_BYTES;
 /// A code's signature is cut to 128 bits, past all guessing in ten minutes: links stay short.
 const CODE_MAC_BYTES: usize = 16;
 /// A token's signature is whole.
 const TOKEN_MAC_BYTES: usize = 32;
 
-/// A time and a nonce.
+/// A time, a scope and a nonce.
 type Claim = [u8; CLAIM_BYTES];
 /// A nonce, random for every code and token.
 pub type Nonce = [u8; NONCE_BYTES];
@@ -88,7 +89,7 @@ impl Sessions {
     /// When the code is not good, or no longer.
     pub fn begin(&self, code: &str, nonce: Nonce, now: WallTime) -> Result<Session, CodeError> {
         let claim: Claim = opened(&self.key, Purpose::SessionCode, code, CODE_MAC_BYTES).ok_or(CodeError::Invalid)?;
-        let issued = time(&claim);
+        let (issued, scope) = read(&claim).ok_or(CodeError::Invalid)?;
         let void_at = issued.saturating_add(CODE_LIFE);
         // One from the future could be used again after a restart with a clock set back.
         if issued < self.since || issued > now || now >= void_at {
@@ -104,34 +105,47 @@ impl Sessions {
         }
         used.insert(claim, void_at);
         let ends_at = now.saturating_add(SESSION_LIFE);
-        let token = signed(&self.key, Purpose::SessionToken, &claimed(ends_at, nonce), TOKEN_MAC_BYTES);
+        let token = signed(&self.key, Purpose::SessionToken, &claimed(ends_at, scope, nonce), TOKEN_MAC_BYTES);
         Ok(Session { token, ends_at })
     }
 
-    /// Whether a token is one of a session that has not ended.
+    /// Whose session a token is of; none when it is no token of one, or the session has ended.
     #[must_use]
-    pub fn accepts(&self, token: &str, now: WallTime) -> bool {
-        let claim: Option<Claim> = opened(&self.key, Purpose::SessionToken, token, TOKEN_MAC_BYTES);
-        claim.is_some_and(|claim| now < time(&claim))
+    pub fn find(&self, token: &str, now: WallTime) -> Option<Caller> {
+        let claim: Claim = opened(&self.key, Purpose::SessionToken, token, TOKEN_MAC_BYTES)?;
+        let (ends_at, scope) = read(&claim)?;
+        (now < ends_at).then_some(Caller { scope, ends_at: Some(ends_at), revoked: None })
     }
 }
 
-/// Makes a code that begins one session at the service that runs at `now`.
+/// Makes a code that begins one session of that scope at the service that runs at `now`.
 #[must_use]
-pub fn code(key: &StateKey, nonce: Nonce, now: WallTime) -> String {
-    signed(key, Purpose::SessionCode, &claimed(now, nonce), CODE_MAC_BYTES)
+pub fn code(key: &StateKey, scope: Scope, nonce: Nonce, now: WallTime) -> String {
+    signed(key, Purpose::SessionCode, &claimed(now, scope, nonce), CODE_MAC_BYTES)
 }
 
-fn claimed(time: WallTime, nonce: Nonce) -> Claim {
+fn claimed(time: WallTime, scope: Scope, nonce: Nonce) -> Claim {
     let mut claim = [0; CLAIM_BYTES];
     claim[..8].copy_from_slice(&time.micros().to_be_bytes());
-    claim[8..].copy_from_slice(&nonce);
+    claim[8] = byte(scope);
+    claim[9..].copy_from_slice(&nonce);
     claim
 }
 
-fn time(claim: &Claim) -> WallTime {
-    let (time, _) = claim.split_first_chunk::<8>().expect("a claim begins with a time");
-    WallTime::from_micros(u64::from_be_bytes(*time))
+/// What a claim says; none when it names no scope that this program knows.
+fn read(claim: &Claim) -> Option<(WallTime, Scope)> {
+    let (time, rest) = claim.split_first_chunk::<8>().expect("a claim begins with a time");
+    let scope = Scope::ALL.into_iter().find(|scope| byte(*scope) == rest[0])?;
+    Some((WallTime::from_micros(u64::from_be_bytes(*time)), scope))
+}
+
+/// A scope as it is signed. The numbers outlive the program: none may come to mean another scope.
+const fn byte(scope: Scope) -> u8 {
+    match scope {
+        Scope::Observe => 1,
+        Scope::Operate => 2,
+        Scope::Admin => 3,
+    }
 }
 
 fn signed(key: &StateKey, purpose: Purpose, claim: &Claim, mac_bytes: usize) -> String {
@@ -153,6 +167,7 @@ mod tests {
     use super::*;
 
     const NONCE: Nonce = [3; NONCE_BYTES];
+    const SCOPE: Scope = Scope::Operate;
     const START: WallTime = WallTime::from_micros(1_000_000);
     const TICK: Duration = Duration::from_micros(1);
 
@@ -175,26 +190,44 @@ mod tests {
     #[test]
     fn a_code_begins_one_session_that_ends_after_a_month() {
         let sessions = sessions();
-        let code = code(&key(), NONCE, START);
+        let code = code(&key(), SCOPE, NONCE, START);
         let session = sessions.begin(&code, NONCE, after(START)).unwrap();
         assert_eq!(session.ends_at, after(START).saturating_add(SESSION_LIFE));
-        assert!(sessions.accepts(&session.token, after(START)));
-        assert!(sessions.accepts(&session.token, before(session.ends_at)));
-        assert!(!sessions.accepts(&session.token, session.ends_at));
+        assert!(sessions.finds(&session.token, after(START)));
+        assert!(sessions.finds(&session.token, before(session.ends_at)));
+        assert!(!sessions.finds(&session.token, session.ends_at));
         assert_eq!(sessions.begin(&code, NONCE, after(START)), Err(CodeError::Used));
+    }
+
+    impl Sessions {
+        fn finds(&self, token: &str, now: WallTime) -> bool {
+            self.find(token, now).is_some()
+        }
+    }
+
+    #[test]
+    fn a_session_has_the_scope_of_its_code() {
+        for scope in Scope::ALL {
+            let session = sessions().begin(&code(&key(), scope, NONCE, START), NONCE, START).unwrap();
+            let caller = sessions().find(&session.token, START).unwrap();
+            assert_eq!((caller.scope, caller.ends_at), (scope, Some(session.ends_at)));
+        }
+        let mut claim = claimed(START, Scope::Admin, NONCE);
+        claim[8] = 4;
+        assert!(read(&claim).is_none(), "a scope of a later program");
     }
 
     #[test]
     fn a_session_outlives_the_service_and_no_other_key() {
-        let session = sessions().begin(&code(&key(), NONCE, START), NONCE, START).unwrap();
-        assert!(Sessions::new(key(), after(START)).accepts(&session.token, after(START)));
-        assert!(!Sessions::new(StateKey::new([8; 32]), START).accepts(&session.token, START));
+        let session = sessions().begin(&code(&key(), SCOPE, NONCE, START), NONCE, START).unwrap();
+        assert!(Sessions::new(key(), after(START)).finds(&session.token, after(START)));
+        assert!(!Sessions::new(StateKey::new([8; 32]), START).finds(&session.token, START));
     }
 
     #[test]
     fn an_old_code_is_void_and_so_is_one_from_before_the_service_or_from_the_future() {
         let void = START.saturating_add(CODE_LIFE);
-        let begin = |issued, now| sessions().begin(&code(&key(), NONCE, issued), NONCE, now);
+        let begin = |issued, now| sessions().begin(&code(&key(), SCOPE, NONCE, issued), NONCE, now);
         assert!(begin(START, before(void)).is_ok());
         assert_eq!(begin(START, void), Err(CodeError::Expired));
         assert_eq!(begin(before(START), START), Err(CodeError::Expired));
@@ -205,7 +238,7 @@ mod tests {
     #[test]
     fn neither_a_changed_code_nor_a_token_of_another_purpose_is_one() {
         let sessions = sessions();
-        let code = code(&key(), NONCE, START);
+        let code = code(&key(), SCOPE, NONCE, START);
         let token = sessions.begin(&code, NONCE, START).unwrap().token;
         for at in 0..code.len() {
             let mut changed = code.clone().into_bytes();
@@ -216,9 +249,9 @@ mod tests {
         for other in ["", "=", &token, &code[1..], &format!("{code}A"), &"A".repeat(100_000)] {
             assert_eq!(sessions.begin(other, NONCE, START), Err(CodeError::Invalid), "{other}");
         }
-        assert!(!sessions.accepts(&code, START));
+        assert!(!sessions.finds(&code, START));
         let callback = key().callback_token(crate::job::TaskId::new(uuid::Uuid::from_u128(1)));
-        assert!(!sessions.accepts(&callback, START));
+        assert!(!sessions.finds(&callback, START));
     }
 
     #[test]
@@ -230,9 +263,9 @@ mod tests {
             nonce
         };
         for number in 0..USED_MAX {
-            sessions.begin(&code(&key(), nonce(number), START), NONCE, START).unwrap();
+            sessions.begin(&code(&key(), SCOPE, nonce(number), START), NONCE, START).unwrap();
         }
-        let more = |now| sessions.begin(&code(&key(), nonce(USED_MAX), now), NONCE, now);
+        let more = |now| sessions.begin(&code(&key(), SCOPE, nonce(USED_MAX), now), NONCE, now);
         assert_eq!(more(START), Err(CodeError::TooMany));
         assert!(more(START.saturating_add(CODE_LIFE)).is_ok());
         assert_eq!(sessions.used.lock().unwrap().len(), 1);

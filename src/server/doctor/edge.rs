@@ -1,15 +1,16 @@
-//! What callers and receivers meet: the address, the certificate, the webhook's secret.
+//! What callers and receivers meet: the address, the certificate, the tokens, the webhook's secret.
 
-use super::Finding;
+use super::{super::tokens as file_of, Finding};
 use crate::{
     config::Settings,
-    web::{HostName, Secret, Tls},
+    web::{HostName, Secret, Tls, TokenEntry},
 };
 
 /// What callers and receivers meet.
 pub(super) fn edge(settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![address(settings)];
     findings.extend(certificate(settings));
+    findings.push(tokens(settings, jiff::Timestamp::now()));
     for host in &settings.hosts {
         if let Err(error) = host.parse::<HostName>() {
             findings.push(Finding::of_error("host", &error));
@@ -45,6 +46,36 @@ fn certificate(settings: &Settings) -> Option<Finding> {
             Some(Finding::problem(about, "only one of tls_cert and tls_key is set", "set both"))
         }
     }
+}
+
+/// Names, scopes and ends; the tokens themselves nobody is told.
+fn tokens(settings: &Settings, now: jiff::Timestamp) -> Finding {
+    let about = "tokens";
+    let file = file_of::file(settings, &settings.state_dir);
+    let entries = match file_of::read(settings, &file) {
+        Ok(entries) => entries,
+        Err(error) => return Finding::of_error(about, &error),
+    };
+    let (over, good): (Vec<_>, Vec<_>) =
+        entries.iter().partition(|entry| file_of::ends(entry).is_some_and(|end| end <= now));
+    let told = |entry: &&TokenEntry| match file_of::ends(entry) {
+        Some(end) => format!("{} ({}, until {end})", entry.name, entry.scope),
+        None => format!("{} ({})", entry.name, entry.scope),
+    };
+    if !over.is_empty() {
+        let names: Vec<_> = over.iter().map(|entry| entry.name.as_str()).collect();
+        let what = format!("{} in {} has expired", names.join(", "), file.display());
+        return Finding::warning(about, what, "`comet-task-runner token --remove NAME` removes it");
+    }
+    let good: Vec<_> = good.iter().map(told).collect();
+    Finding::ok(
+        about,
+        if good.is_empty() {
+            "the service's own alone".to_owned()
+        } else {
+            format!("the service's own, and of {}: {}", file.display(), good.join(", "))
+        },
+    )
 }
 
 /// Whether the receiver answers is not tried: it would get a message that means nothing.

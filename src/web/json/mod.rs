@@ -22,11 +22,11 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::Instant;
 
-use crate::api::{Failure, REQUEST_BYTES_MAX, Speech, json::Method};
+use crate::api::{Failure, REQUEST_BYTES_MAX, RequestId, Speech, json::Method};
 
 pub(super) use call::Calls;
 use call::{Inner, Sent, within};
@@ -43,10 +43,25 @@ pub(super) async fn entrance(request: Request, next: Next) -> Response {
     if !is_json(request.headers()) {
         return next.run(request).await;
     }
+    let id = request_id(request.extensions());
     match answer(next, request).await {
         Ok(response) => response,
-        Err(failure) => refusal(&failure).into_response(),
+        Err(failure) => refusal(&told(failure, &id)).into_response(),
     }
+}
+
+/// The id that the edge gave to the request.
+pub(super) fn request_id(extensions: &Extensions) -> RequestId {
+    extensions.get::<RequestId>().cloned().unwrap_or_default()
+}
+
+/// A failure with the id of its request; what no call inside has told of is logged here.
+pub(super) fn told(failure: Failure, id: &RequestId) -> Failure {
+    let is_ours = failure.request_id().is_none();
+    if is_ours {
+        tracing::debug!(code = failure.code, reason = failure.reason(), "refused a request in JSON");
+    }
+    failure.with_request_id(id)
 }
 
 /// The answer to a refused caller that speaks JSON.
@@ -104,8 +119,9 @@ async fn answer(inner: impl Inner, request: Request) -> Result<Response, Failure
     let json = within(deadline, whole(body)).await??;
     let sent = Sent { method, deadline, json: &json };
     if sent.method.is_stream() {
+        let id = request_id(&parts.extensions);
         let (method, body) = sent.stream(inner, parts).await?;
-        Ok(lines::response(method, body, deadline))
+        Ok(lines::response(method, body, deadline, id))
     } else {
         let json = sent.unary(inner, parts).await?;
         Ok(response(StatusCode::OK, json).into_response())

@@ -35,7 +35,7 @@ use http::{Extensions, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::{callback::result_text, json};
-use crate::api::{Caller, Failure};
+use crate::api::{Caller, Failure, Scope};
 use shape::job;
 
 /// Jobs of one page of the list inside.
@@ -113,7 +113,7 @@ async fn all(calls: &json::Calls) -> Result<Value, Failure> {
 /// These callers showed no token; that they are let in at all is what was asked for.
 async fn call(calls: &json::Calls, name: &str, request: &Value) -> Result<Value, Failure> {
     let mut extensions = Extensions::new();
-    extensions.insert(Caller::Api);
+    extensions.insert(Caller::lasting(Scope::Operate));
     calls.call(name, request, extensions).await
 }
 
