@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use clap::Args;
 
-use super::{Exit, Problem, args::Reach, connect::read_token};
-use crate::server;
+use super::{Exit, Problem, args::Reach};
+use crate::{client, server};
 
 /// Arguments of `token`.
 #[derive(Debug, Args)]
@@ -28,7 +28,7 @@ impl Token {
             return Ok(Exit::Done);
         }
         let file = self.reach.token_file()?;
-        let text = if self.path { file.display().to_string() } else { read_token(&file)? };
+        let text = if self.path { file.display().to_string() } else { client::Token::File(file).read()? };
         writeln!(io::stdout(), "{text}")?;
         Ok(Exit::Done)
     }
