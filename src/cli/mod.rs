@@ -63,6 +63,9 @@ Exit codes:
   2  the arguments or the request are at fault
   3  no service could be reached or started, or it cannot take the task now
   4  CANCELLED, TIMED_OUT or LOST
+
+  141  whoever read its output has left; 128 and the number of a signal that ended it at once
+
 Of several tasks it is the highest of theirs.";
 
 #[derive(Debug, Subcommand)]

@@ -1,10 +1,13 @@
 //! `token`: prints the API token, where it lies, or a link that opens the page.
 
-use std::io::{self, Write};
-
 use clap::Args;
+use serde_json::json;
 
-use super::{Exit, Problem, args::Reach};
+use super::{
+    Exit, Problem,
+    args::{Format, Reach},
+    print::print_line,
+};
 use crate::{client, server};
 
 /// Arguments of `token`.
@@ -18,18 +21,30 @@ pub(super) struct Token {
     /// Print a link instead that opens the page of the service on the state directory: once, within ten minutes
     #[arg(long)]
     link: bool,
+    #[command(flatten)]
+    format: Format,
 }
 
 impl Token {
     pub(super) fn run(self) -> Result<Exit, Problem> {
         if self.link {
             let link = server::link(&self.reach.state_dir()?).map_err(|error| Problem::NoService(error.to_string()))?;
-            writeln!(io::stdout(), "{link}")?;
-            return Ok(Exit::Done);
+            return self.print("link", &link);
         }
         let file = self.reach.token_file()?;
-        let text = if self.path { file.display().to_string() } else { client::Token::File(file).read()? };
-        writeln!(io::stdout(), "{text}")?;
+        if self.path {
+            self.print("path", &file.display().to_string())
+        } else {
+            self.print("token", &client::Token::File(file).read()?)
+        }
+    }
+
+    fn print(&self, name: &str, text: &str) -> Result<Exit, Problem> {
+        if self.format.json {
+            print_line(&json!({ name: text }).to_string())?;
+        } else {
+            print_line(text)?;
+        }
         Ok(Exit::Done)
     }
 }

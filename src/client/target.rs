@@ -109,7 +109,7 @@ impl Target {
         Self::On(state_dir.into())
     }
 
-    /// The service at a URL such as "https://tasks.example.org:50051", which the system trusts.
+    /// The service at a URL such as `https://tasks.example.org:50051`, whose certificate the system trusts.
     #[must_use]
     pub fn at(server: impl Into<String>, token: impl Into<String>) -> Self {
         Self::At { server: server.into(), token: Token::Text(token.into()), ca: None }
