@@ -22,10 +22,11 @@
 //! [`job`] first; then [`ledger`], [`process`], [`browser`] and [`desktop`], which do not know each other; then [`runner`],
 //! which brings them together, one linear async function per job; then [`api`], the calls, and [`web`], the HTTP edge around
 //! them: the guard that every request passes first, JSON, the page, probes and metrics, the webhook; then [`server`], the
-//! composition root; and last the program around it: [`config`], [`telemetry`] and [`cli`].
+//! composition root; and last the program around it: [`config`], [`telemetry`] and [`cli`], over [`client`], which other
+//! programs use as well.
 //!
 //! ```text
-//! main > cli > server > web > api > runner > { ledger, browser, process, desktop } > job
+//! main > cli > client > server > web > api > runner > { ledger, browser, process, desktop } > job
 //! ```
 //!
 //! Imports point to the right only, and a test checks it.
@@ -56,6 +57,7 @@
 pub mod api;
 pub mod browser;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod desktop;
 pub mod job;

@@ -21,6 +21,8 @@ mod cancel;
 mod certificate;
 #[path = "it/cli/mod.rs"]
 mod cli;
+#[path = "it/client.rs"]
+mod client;
 #[path = "it/config.rs"]
 mod config;
 #[path = "it/conformance/mod.rs"]

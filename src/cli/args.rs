@@ -4,8 +4,12 @@ use std::{env, path::PathBuf};
 
 use clap::Args;
 
-use super::{Problem, connect::Target};
-use crate::{config::default_state_dir, server::TOKEN_FILE};
+use super::{Problem, retry::RetryFor};
+use crate::{
+    client::{Runner, Target, Token},
+    config::default_state_dir,
+    server::TOKEN_FILE,
+};
 
 /// Names the state directory.
 const STATE_DIR_ENV: &str = "COMET_TASK_RUNNER_STATE_DIR";
@@ -58,7 +62,7 @@ impl Reach {
         match &self.server {
             Some(server) if !self.only_the_directory_is_a_flag() => Ok(Target::At {
                 server: server.clone(),
-                token_file: self.token_file.clone().unwrap_or_else(|| state_dir.join(TOKEN_FILE)),
+                token: Token::File(self.token_file.clone().unwrap_or_else(|| state_dir.join(TOKEN_FILE))),
                 ca: self.ca.clone(),
             }),
             Some(_) | None => Ok(Target::On(state_dir)),
@@ -79,8 +83,13 @@ impl Reach {
     pub(super) fn token_file(&self) -> Result<PathBuf, Problem> {
         match &self.token_file {
             Some(file) => Ok(file.clone()),
-            None => Ok(self.target()?.token_file()),
+            None => Ok(self.state_dir.path()?.join(TOKEN_FILE)),
         }
+    }
+
+    /// The service that is meant, which may be away for so long in the midst of what it is asked.
+    pub(super) async fn runner(&self, retry: RetryFor) -> Result<Runner, Problem> {
+        Ok(Runner::connect(self.target()?).await?.retry_for(retry.retry_for))
     }
 
     fn only_the_directory_is_a_flag(&self) -> bool {

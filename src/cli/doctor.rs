@@ -9,12 +9,13 @@ use clap::Args;
 use serde_json::{Value, json};
 use tonic::Code;
 
-use super::{Exit, Problem, args::Format, connect::Target, print::plain, settings::SettingFlags};
+use super::{Exit, Problem, args::Format, print::plain, settings::SettingFlags};
 use crate::{
     api::{
         json::message,
         v1::{GetRunnerRequest, GetRunnerResponse, get_runner_response::Problem as Obstacle},
     },
+    client::Target,
     config::Effective,
     server::doctor::{self, Finding, Level},
 };
@@ -67,7 +68,7 @@ async fn ask(effective: &Effective) -> (Option<GetRunnerResponse>, Vec<Finding>)
             let findings = of_runner(&runner);
             (Some(runner), findings)
         }
-        Err(Problem::Refused(status)) if status.code() == Code::Unimplemented => {
+        Err(Problem::Refused(refused)) if refused.code == Code::Unimplemented => {
             let what = "one runs that is older than this program, and does not tell how it fares";
             (None, vec![Finding::warning(about, what, "restart it with this program")])
         }

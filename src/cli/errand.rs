@@ -1,132 +1,196 @@
 //! One task from Execute to its end, with an ear for the person who wants it stopped.
 
-use tokio::task::JoinSet;
+use std::{future, pin::Pin, time::Duration};
 
-use super::{
-    Exit, Problem,
-    connect::{Client, Target},
-    follow::Follow,
-    patience::{Patience, insist},
-    print::{Printer, change_line},
-    signals::Signals,
-    watch::RetryFor,
-};
-use crate::api::v1::{
-    CancelJobRequest, ExecuteRequest, ExecuteResponse, WatchJobRequest, WatchJobResponse, watch_job_request::Until,
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until},
 };
 
-/// One task on its way.
-pub(super) struct Errand<'a> {
-    /// The service that has it.
-    pub(super) target: Target,
-    /// The first connection to it.
-    pub(super) client: Client,
-    /// How long that service may be away.
-    pub(super) retry: RetryFor,
-    /// What says stop.
-    pub(super) signals: &'a mut Signals,
-    /// How often that was said: once asks, twice forces.
-    pub(super) stops: usize,
-    /// A service in this process must not be left while it starts a browser.
-    pub(super) may_leave: bool,
+use super::{Problem, files};
+use crate::{
+    api::v1::{
+        CancelJobRequest, ExecuteRequest, ExecuteResponse, Job, WatchJobRequest, WatchJobResponse,
+        watch_job_request::Until,
+    },
+    client::Runner,
+};
+
+/// How long somebody who has said stop twice is kept waiting for the end that was forced: a kill takes milliseconds, so
+/// by then the service is away or the machine is stuck.
+const LEAVE_WITHIN: Duration = Duration::from_secs(3);
+
+/// What an errand tells while it is under way.
+#[derive(Debug)]
+pub(super) enum News {
+    /// The task was made.
+    Made(Box<ExecuteResponse>),
+    /// The watch of it has told something.
+    Told(Box<WatchJobResponse>),
+    /// A file that it downloaded was saved here.
+    Saved(String),
 }
 
-impl Errand<'_> {
-    /// Has the task made. The request must carry a request_id, since it may have to be sent twice.
-    pub(super) async fn execute(&mut self, request: ExecuteRequest) -> Result<ExecuteResponse, Problem> {
-        let target = self.target.clone();
-        let call = insist(&target, self.client.clone(), self.patience(), |mut client| {
-            let request = request.clone();
-            async move { Ok(client.execute(request).await?.into_inner()) }
-        });
+/// Whose the service is that has the task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Host {
+    /// It was there before this call and stays after it.
+    Lasting,
+    /// It was started for this call: it must not be left while a browser of it lives.
+    OfThisCall,
+}
+
+/// One task on its way.
+pub(super) struct Errand {
+    /// The service that has it.
+    pub(super) runner: Runner,
+    /// What is asked. Has a request_id, since it may have to be sent twice.
+    pub(super) request: ExecuteRequest,
+    /// Whose that service is.
+    pub(super) host: Host,
+    /// Readings are wanted too.
+    pub(super) samples: bool,
+    /// How often somebody has said stop: once asks, twice forces.
+    pub(super) stops: watch::Receiver<usize>,
+    /// How much of that was passed on.
+    pub(super) stops_heard: usize,
+    /// Which errand it is, and who hears of it.
+    pub(super) tell: (usize, mpsc::Sender<(usize, News)>),
+}
+
+/// A wish that is on its way to the service.
+type Wish = Pin<Box<dyn Future<Output = Result<(), Problem>> + Send>>;
+
+impl Errand {
+    /// Sees the task to its end; with a service of this call, its browser to its exit as well, however that went.
+    pub(super) async fn run(mut self) -> Result<Job, Problem> {
+        let made = self.execute().await?;
+        self.say(News::Made(Box::new(made.clone()))).await;
+        let request = WatchJobRequest {
+            task_id: made.task_id.clone(),
+            resume_token: made.resume_token.clone(),
+            ..WatchJobRequest::default()
+        };
+        let ended = self.follow(request, true).await;
+        match self.host {
+            Host::Lasting => {}
+            Host::OfThisCall => self.settle(&made, ended.is_err()).await?,
+        }
+        ended
+    }
+
+    /// Has the task made.
+    async fn execute(&mut self) -> Result<ExecuteResponse, Problem> {
+        let runner = self.runner.clone();
+        let call = runner.execute(self.request.clone());
         tokio::pin!(call);
         loop {
             tokio::select! {
-                answer = &mut call => return answer,
+                answer = &mut call => return Ok(answer?),
                 // Until the answer nobody knows what to cancel; the task is stopped as soon as it has a name.
-                _ = self.signals.next() => self.stops += 1,
+                () = another(&mut self.stops) => {}
             }
-            if self.stops > 1 && self.may_leave {
+            if *self.stops.borrow() > 1 && self.host == Host::Lasting {
                 let text = format!(
                     "left before the service answered; request_id {} tells whether the task was made",
-                    request.request_id
+                    self.request.request_id
                 );
                 return Err(Problem::Interrupted(text));
             }
         }
     }
 
-    /// Prints every change, from the first to the end of the task.
-    pub(super) async fn follow(&mut self, made: &ExecuteResponse, printer: &Printer) -> Result<Exit, Problem> {
-        let request = WatchJobRequest {
-            task_id: made.task_id.clone(),
-            resume_token: made.resume_token.clone(),
-            ..WatchJobRequest::default()
-        };
-        let print = |message: &WatchJobResponse| {
-            printer.print("WatchJobResponse", message, || message.job.as_ref().map(change_line).unwrap_or_default())
-        };
-        self.attend(request, print).await
+    /// Follows the task until its watch is over, and passes each wish to stop it on.
+    async fn follow(&mut self, request: WatchJobRequest, tell: bool) -> Result<Job, Problem> {
+        let task_id = request.task_id.clone();
+        let mut watch = self.runner.watch(request);
+        if self.samples && tell {
+            watch = watch.with_samples();
+        }
+        let mut wish: Option<Wish> = None;
+        let mut leave_at = None;
+        loop {
+            let stops = *self.stops.borrow_and_update();
+            if stops > self.stops_heard {
+                self.stops_heard = stops;
+                // The stronger wish takes the place of the weaker.
+                wish = Some(self.wish(&task_id, stops > 1));
+                if stops > 1 && self.host == Host::Lasting {
+                    leave_at.get_or_insert_with(|| Instant::now() + LEAVE_WITHIN);
+                }
+            }
+            tokio::select! {
+                news = watch.next() => match news? {
+                    Some(message) if tell => self.say(News::Told(Box::new(message))).await,
+                    Some(_) => {}
+                    None => break,
+                },
+                () = another(&mut self.stops) => {}
+                sent = granted(&mut wish) => {
+                    wish = None;
+                    sent?;
+                }
+                () = until(leave_at) => {
+                    let text = format!("left before the task was over; `comet-task-runner watch {task_id}` tells its end");
+                    return Err(Problem::Interrupted(text));
+                }
+            }
+        }
+        watch.finish().await.map_err(Problem::from)
     }
 
-    /// Waits until nothing of the task's browser is left; stops the task first when `stop` says so.
-    pub(super) async fn settle(&mut self, made: &ExecuteResponse, stop: bool) -> Result<(), Problem> {
-        self.stops = if stop { self.stops.max(1) } else { 0 };
+    /// Waits until nothing of the task's browser is left; stops the task first when `stop` says so. Then what it
+    /// downloaded is saved, since it goes with the service.
+    async fn settle(&mut self, made: &ExecuteResponse, stop: bool) -> Result<(), Problem> {
+        if stop {
+            self.wish(&made.task_id, false).await?;
+        }
         let request = WatchJobRequest {
             task_id: made.task_id.clone(),
             until: Until::ProcessExited.into(),
             ..WatchJobRequest::default()
         };
-        self.attend(request, |_| Ok(())).await?;
-        Ok(())
-    }
-
-    async fn attend(
-        &mut self,
-        request: WatchJobRequest,
-        tell: impl Fn(&WatchJobResponse) -> Result<(), Problem>,
-    ) -> Result<Exit, Problem> {
-        let task_id = request.task_id.clone();
-        let mut follow = Follow::new(self.target.clone(), self.client.clone(), request, self.patience());
-        let mut wishes = JoinSet::new();
-        if self.stops > 0 {
-            self.wish(&mut wishes, &task_id);
+        self.follow(request, false).await?;
+        let mut saved = Vec::new();
+        let all = files::save_here(&mut self.runner.calls().await?, &made.task_id, &mut saved).await;
+        for name in saved {
+            self.say(News::Saved(name)).await;
         }
-        loop {
-            tokio::select! {
-                news = follow.next() => match news? {
-                    Some(message) => tell(&message)?,
-                    None => break,
-                },
-                _ = self.signals.next() => {
-                    self.stops += 1;
-                    self.wish(&mut wishes, &task_id);
-                }
-                // A weaker wish that the stronger one cut short has nothing to say.
-                Some(ended) = wishes.join_next() => if let Ok(sent) = ended { sent? },
-            }
-        }
-        Ok(follow.exit())
+        all
     }
 
-    /// Sends the wish to stop, the stronger one in place of the weaker.
-    fn wish(&self, wishes: &mut JoinSet<Result<(), Problem>>, task_id: &str) {
-        let (target, client, patience) = (self.target.clone(), self.client.clone(), self.patience());
-        let request = CancelJobRequest { task_id: task_id.to_owned(), termination_grace: None, force: self.stops > 1 };
-        wishes.abort_all();
-        wishes.spawn(async move {
-            insist(&target, client, patience, |mut client| {
-                let request = request.clone();
-                async move {
-                    client.cancel_job(request).await?;
-                    Ok(())
-                }
-            })
-            .await
-        });
+    fn wish(&self, task_id: &str, force: bool) -> Wish {
+        let (runner, task_id) = (self.runner.clone(), task_id.to_owned());
+        Box::pin(async move {
+            runner.cancel(CancelJobRequest { task_id, termination_grace: None, force }).await?;
+            Ok(())
+        })
     }
 
-    fn patience(&self) -> Patience {
-        Patience::new(self.retry.retry_for)
+    async fn say(&self, news: News) {
+        let (index, tell) = &self.tell;
+        // Nobody hears it any more once what is said cannot be printed; the task is then being stopped.
+        let _ = tell.send((*index, news)).await;
+    }
+}
+
+/// Waits until stop is said once more.
+async fn another(stops: &mut watch::Receiver<usize>) {
+    if stops.changed().await.is_err() {
+        future::pending().await
+    }
+}
+
+async fn granted(wish: &mut Option<Wish>) -> Result<(), Problem> {
+    match wish {
+        Some(wish) => wish.await,
+        None => future::pending().await,
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => future::pending().await,
     }
 }

@@ -41,6 +41,12 @@ impl Exit {
         }
     }
 
+    /// The worse of two: the one with the higher number.
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        if other.code() > self.code() { other } else { self }
+    }
+
     /// The number that the shell gets.
     #[must_use]
     pub fn code(self) -> u8 {

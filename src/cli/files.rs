@@ -12,10 +12,12 @@ use tonic::Streaming;
 use super::{
     Exit, Problem,
     args::{Format, Reach},
-    connect::Client,
     print::{Printer, day_and_clock, plain},
 };
-use crate::api::v1::{GetStatusRequest, Job, JobFile, ReadFileRequest, ReadFileResponse};
+use crate::{
+    api::v1::{GetStatusRequest, Job, JobFile, ReadFileRequest, ReadFileResponse},
+    client::Client,
+};
 
 /// Arguments of `files`.
 #[derive(Debug, Args)]
@@ -53,9 +55,9 @@ impl Files {
     }
 }
 
-/// Saves what a task downloaded in the working directory, and says so: its service and all that it keeps goes with this
-/// call. What is there already stays as it is.
-pub(super) async fn save_here(client: &mut Client, task_id: &str) -> Result<(), Problem> {
+/// Saves what a task downloaded in the working directory, and adds each name to `saved`: its service and all that it
+/// keeps goes with this call. What is there already stays as it is.
+pub(super) async fn save_here(client: &mut Client, task_id: &str, saved: &mut Vec<String>) -> Result<(), Problem> {
     let answer = client.get_status(GetStatusRequest { task_id: task_id.to_owned() }).await?.into_inner();
     for file in answer.job.unwrap_or_default().files {
         let path = PathBuf::from(&file.name);
@@ -64,8 +66,7 @@ pub(super) async fn save_here(client: &mut Client, task_id: &str) -> Result<(), 
         }
         let request = ReadFileRequest { task_id: task_id.to_owned(), name: file.name.clone(), offset: 0 };
         save(client.read_file(request).await?.into_inner(), &path).await?;
-        // Nobody reading it is no reason to stop.
-        let _ = writeln!(io::stderr(), "saved {}", plain(&file.name));
+        saved.push(file.name);
     }
     Ok(())
 }

@@ -8,8 +8,10 @@ use super::{
     Exit, Problem,
     args::{Format, Reach},
     order::label,
-    print::{Printer, STATUS_WIDTH, day_and_clock, plain, print_line},
+    print::{CREATED_WIDTH, Printer, STATUS_WIDTH, day_and_clock, plain, print_line},
     span,
+    table::Table,
+    terminal::{Terminal, cut},
 };
 use crate::api::v1::{Job, JobFilter, ListJobsRequest, job};
 
@@ -17,9 +19,8 @@ use crate::api::v1::{Job, JobFilter, ListJobsRequest, job};
 const PAGE_SIZE_MAX: u32 = 1000;
 /// Widest line: a task's whole id, and still beside another window.
 const LINE_CHARS_MAX: usize = 100;
-/// A task's id, and a day with its time.
+/// A task's id.
 const ID_WIDTH: usize = 36;
-const CREATED_WIDTH: usize = 14;
 /// What is left of a line for the URL, behind three columns and the gaps between them.
 const URL_CHARS_MAX: usize = LINE_CHARS_MAX - ID_WIDTH - STATUS_WIDTH - CREATED_WIDTH - 6;
 
@@ -54,15 +55,17 @@ impl List {
         let mut request = self.request();
         let mut left = if self.limit == 0 { u32::MAX } else { self.limit };
         let mut told = false;
+        let table = Terminal::of_stdout().map(|terminal| Table::fit(terminal, terminal.size().columns));
         loop {
             request.page_size = i32::try_from(left.min(PAGE_SIZE_MAX)).unwrap_or_default();
             let page = client.list_jobs(request.clone()).await?.into_inner();
             for job in &page.jobs {
                 if !told && !self.format.json {
-                    print_line(&heading())?;
+                    print_line(&table.map_or_else(heading, |table| table.heading().text().to_owned()))?;
                 }
                 told = true;
-                printer.print("Job", job, || line(job))?;
+                let row = |table: Table| table.row(job, None, SystemTime::now()).text().to_owned();
+                printer.print("Job", job, || table.map_or_else(|| line(job), row))?;
             }
             left = left.saturating_sub(u32::try_from(page.jobs.len()).unwrap_or(u32::MAX));
             request.page_token = page.next_page_token;
@@ -102,11 +105,7 @@ fn heading() -> String {
 }
 
 fn line(job: &Job) -> String {
-    let url = plain(&job.url);
-    let url = match url.char_indices().nth(URL_CHARS_MAX - 1) {
-        Some((end, last)) if end + last.len_utf8() < url.len() => format!("{}\u{2026}", &url[..end]),
-        Some(_) | None => url,
-    };
+    let url = cut(&plain(&job.url), URL_CHARS_MAX);
     columns(&job.task_id, job.status().as_str_name(), &day_and_clock(job.created_at.as_ref()), &url)
 }
 

@@ -7,10 +7,8 @@ use clap::{Args, ValueEnum};
 use super::{
     Exit, Problem,
     args::{Format, Reach},
-    patience::Patience,
     print::{Printer, clock, plain},
-    reopened::Reopened,
-    watch::RetryFor,
+    retry::RetryFor,
 };
 use crate::api::v1::{
     LogEntry, ReadLogRequest, ReadLogResponse,
@@ -67,8 +65,7 @@ enum SourceName {
 
 impl Log {
     pub(super) async fn run(self) -> Result<Exit, Problem> {
-        let target = self.reach.target()?;
-        let client = target.connect().await?;
+        let runner = self.reach.runner(self.retry).await?;
         let request = ReadLogRequest {
             task_id: self.task_id,
             follow: self.follow,
@@ -77,38 +74,13 @@ impl Log {
             ..ReadLogRequest::default()
         };
         let printer = Printer::new(self.format);
-        let stream = Reopened::new(target, client, Patience::new(self.retry.retry_for));
-        let mut reader = Reader { stream, request };
-        while let Some(answer) = reader.next().await? {
+        let mut log = runner.read_log(request);
+        while let Some(answer) = log.next().await? {
             if !answer.entries.is_empty() || answer.dropped_count > 0 || answer.reset {
                 printer.print("ReadLogResponse", &answer, || lines(&answer))?;
             }
         }
         Ok(Exit::Done)
-    }
-}
-
-/// A log being read over cut streams and restarts of the service: every entry once.
-struct Reader {
-    stream: Reopened<ReadLogResponse>,
-    request: ReadLogRequest,
-}
-
-impl Reader {
-    /// The next answer; none after the last.
-    async fn next(&mut self) -> Result<Option<ReadLogResponse>, Problem> {
-        loop {
-            let request = &self.request;
-            match self.stream.receive(async |client| client.read_log(request.clone()).await).await {
-                Ok(Some(answer)) => {
-                    self.stream.patience.heard();
-                    self.request.after_number = answer.last_number;
-                    return Ok(Some(answer));
-                }
-                Ok(None) => return Ok(None),
-                Err(problem) => self.stream.failed(problem)?,
-            }
-        }
     }
 }
 

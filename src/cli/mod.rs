@@ -3,35 +3,44 @@
 //! Standard output carries what was asked for and nothing else; words for people and log events go to standard error.
 
 mod args;
+mod batch;
+mod board;
 mod cancel;
-mod connect;
+mod completions;
 mod doctor;
 mod errand;
 mod exit;
 mod files;
-mod follow;
+mod lines;
 mod list;
+mod live;
 mod log;
+mod man;
 mod order;
 mod own;
-mod patience;
 mod print;
 mod problem;
 mod profiles;
-mod reopened;
+mod rerun;
+mod retry;
 mod run;
+mod screen;
 mod screenshot;
 mod serve;
 mod settings;
 mod signals;
 mod span;
 mod status;
-mod tls;
+mod table;
+mod tally;
+mod terminal;
 mod token;
+mod urls;
+mod view;
 mod watch;
 mod windows;
 
-use clap::{Parser, Subcommand};
+use clap::{Command, CommandFactory, Parser, Subcommand};
 
 pub use exit::Exit;
 pub use problem::Problem;
@@ -46,52 +55,80 @@ pub struct Cli {
     verb: Verb,
 }
 
-/// Shown under the help of the program and of every verb that follows a task.
+/// Shown under the help of the program and of every verb.
 const EXIT_CODES: &str = "\
 Exit codes:
   0  DONE, or the call went well
   1  FAILED
   2  the arguments or the request are at fault
   3  no service could be reached or started, or it cannot take the task now
-  4  CANCELLED, TIMED_OUT or LOST";
+  4  CANCELLED, TIMED_OUT or LOST
+
+  141  whoever read its output has left; 128 and the number of a signal that ended it at once
+
+Of several tasks it is the highest of theirs.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Run the service until SIGTERM or SIGINT
+    #[command(after_help = EXIT_CODES)]
     Serve(serve::Serve),
-    /// Open a URL and follow its task to the end
+    /// Open URLs and follow their tasks to the end
     ///
-    /// Uses the service that runs on the state directory, or starts one for this call alone.
+    /// Uses the service that runs on the state directory, or starts one for this call alone. Ctrl-C cancels what it has
+    /// started and waits for the end; a second one kills the browsers, and leaves.
     #[command(after_help = EXIT_CODES)]
     Run(Box<run::Run>),
-    /// Follow a task, from how it stands to its end
+    /// Run again what a task was asked to be, as a new task
+    #[command(after_help = EXIT_CODES)]
+    Rerun(rerun::Rerun),
+    /// Follow a task to its end, or several, or all that there are
     #[command(after_help = EXIT_CODES)]
     Watch(watch::Watch),
     /// Show what a task's browser said: its output, its page's console and failed requests
+    #[command(after_help = EXIT_CODES)]
     Log(log::Log),
     /// List the tasks, the newest first
+    #[command(after_help = EXIT_CODES)]
     List(list::List),
     /// Show how a task stands
+    #[command(after_help = EXIT_CODES)]
     Status(status::Status),
     /// List the files that were kept of a task, or write one of them
+    #[command(after_help = EXIT_CODES)]
     Files(files::Files),
     /// Ask to end a task
+    #[command(after_help = EXIT_CODES)]
     Cancel(cancel::Cancel),
     /// List the profiles that keep their logins, or remove one
+    #[command(after_help = EXIT_CODES)]
     Profiles(profiles::Profiles),
     /// Take a picture of a task's page
+    #[command(after_help = EXIT_CODES)]
     Screenshot(Box<screenshot::Screenshot>),
     /// List the windows of tasks
+    #[command(after_help = EXIT_CODES)]
     Windows(windows::Windows),
     /// Put the window of a task before all others
+    #[command(after_help = EXIT_CODES)]
     Focus(windows::Focus),
     /// Lay the windows of tasks side by side
+    #[command(after_help = EXIT_CODES)]
     Tile(windows::Tile),
     /// Tell what a service is set up with, what stands in its way here, and how a running one fares
     #[command(after_help = EXIT_CODES)]
     Doctor(doctor::Doctor),
     /// Print the API token, or a link that opens the page
+    #[command(after_help = EXIT_CODES)]
     Token(token::Token),
+    /// Print what makes a shell complete the arguments of this program
+    ///
+    /// For bash, for example: comet-task-runner completions bash > ~/.local/share/bash-completion/completions/comet-task-runner
+    #[command(after_help = EXIT_CODES)]
+    Completions(completions::Completions),
+    /// Write the manual pages of this program, one for each verb
+    #[command(after_help = EXIT_CODES)]
+    Man(man::Man),
 }
 
 impl Cli {
@@ -104,6 +141,7 @@ impl Cli {
             Verb::Serve(verb) => verb.configure(),
             Verb::Doctor(_)
             | Verb::Run(_)
+            | Verb::Rerun(_)
             | Verb::Watch(_)
             | Verb::Log(_)
             | Verb::List(_)
@@ -115,7 +153,9 @@ impl Cli {
             | Verb::Windows(_)
             | Verb::Focus(_)
             | Verb::Tile(_)
-            | Verb::Token(_) => Ok(Logging::of_a_call()),
+            | Verb::Token(_)
+            | Verb::Completions(_)
+            | Verb::Man(_) => Ok(Logging::of_a_call()),
         }
     }
 
@@ -127,6 +167,7 @@ impl Cli {
         match self.verb {
             Verb::Serve(verb) => verb.run().await,
             Verb::Run(verb) => verb.run().await,
+            Verb::Rerun(verb) => verb.run().await,
             Verb::Watch(verb) => verb.run().await,
             Verb::Log(verb) => verb.run().await,
             Verb::List(verb) => verb.run().await,
@@ -140,8 +181,15 @@ impl Cli {
             Verb::Tile(verb) => verb.run().await,
             Verb::Doctor(verb) => verb.run().await,
             Verb::Token(verb) => verb.run(),
+            Verb::Completions(verb) => verb.run(),
+            Verb::Man(verb) => verb.run(),
         }
     }
+}
+
+/// The definitions of all arguments, for what is made of them.
+fn command() -> Command {
+    Cli::command()
 }
 
 #[cfg(test)]
@@ -150,7 +198,14 @@ mod tests {
 
     #[test]
     fn the_declared_arguments_are_consistent() {
-        use clap::CommandFactory;
-        Cli::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_tells_its_exit_codes() {
+        for verb in command().get_subcommands_mut() {
+            let help = verb.render_long_help().to_string();
+            assert!(help.contains(EXIT_CODES), "{}", verb.get_name());
+        }
     }
 }

@@ -155,6 +155,11 @@ impl OrderArgs {
         matches!(self.tier, Some(Tier::UserBrowser))
     }
 
+    /// The task has a name of the caller's making.
+    pub(super) fn has_request_id(&self) -> bool {
+        self.request_id.is_some()
+    }
+
     /// The browser is one that the call brings along.
     pub(super) fn brings_browser(&self) -> bool {
         self.browser.contains('=')

@@ -11,8 +11,9 @@ use std::{
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use super::{Problem, connect::Target};
+use super::Problem;
 use crate::{
+    client::Target,
     config::Settings,
     server::{self, Server},
 };
@@ -30,8 +31,8 @@ pub(super) struct Own {
 }
 
 impl Own {
-    /// Starts it, with a browser beside those that are found if one is given.
-    pub(super) async fn start(browser: Option<String>, no_sandbox: bool) -> Result<Self, Problem> {
+    /// Starts it, for so many tasks at once, with a browser beside those that are found if one is given.
+    pub(super) async fn start(slots: NonZeroUsize, browser: Option<String>, no_sandbox: bool) -> Result<Self, Problem> {
         let state_dir = tempfile::Builder::new()
             .prefix("comet-task-runner-")
             .permissions(Permissions::from_mode(0o700))
@@ -39,15 +40,15 @@ impl Own {
             .map_err(|error| Problem::NoService(format!("no temporary directory can be made: {error}")))?;
         let settings = Settings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            slots: NonZeroUsize::MIN,
-            // The one task never waits; a retry of its Execute is the same task.
-            queue_max: 1,
+            slots,
+            // A task may wait for memory or for the launch of another; a retry of its Execute is the same task.
+            queue_max: slots.get(),
             browsers: browser.into_iter().collect(),
             no_sandbox,
             away_max: AWAY_MAX,
             // It would go with the directory before anybody could look at it.
             evidence: false,
-            // There is no second task that could find it.
+            // It would keep the call from its end.
             warm_idle: Duration::ZERO,
             ..Settings::defaults(state_dir.path().to_owned())
         };

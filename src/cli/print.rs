@@ -16,7 +16,9 @@ use crate::api::{
 
 /// Widest status ("CANCELLED") and reason ("NAVIGATION_TIMEOUT"), so that columns stand.
 pub(super) const STATUS_WIDTH: usize = 9;
-const REASON_WIDTH: usize = 18;
+pub(super) const REASON_WIDTH: usize = 18;
+/// A day with its time.
+pub(super) const CREATED_WIDTH: usize = 14;
 
 /// Prints to standard output.
 pub(super) enum Printer {
@@ -55,18 +57,24 @@ pub(super) fn print_line(text: &str) -> Result<(), Problem> {
 
 /// One change: when, what, why, and in words.
 pub(super) fn change_line(job: &Job) -> String {
+    let line = format!(
+        "{}  {:STATUS_WIDTH$}  {:REASON_WIDTH$}  {}",
+        clock(job.updated_at.as_ref()),
+        job.status().as_str_name(),
+        job.reason().as_str_name(),
+        change_words(job),
+    );
+    line.trim_end().to_owned()
+}
+
+/// What a change says in words, and the result that a report came with.
+pub(super) fn change_words(job: &Job) -> String {
     let mut words = plain(&job.message);
     let result = job.callback.as_ref().map(|report| report.result.as_str()).unwrap_or_default();
     if job.reason() == Reason::Callback && !result.is_empty() {
         let _ = write!(words, "{}{}", if words.is_empty() { "" } else { "  " }, plain(result));
     }
-    let line = format!(
-        "{}  {:STATUS_WIDTH$}  {:REASON_WIDTH$}  {words}",
-        clock(job.updated_at.as_ref()),
-        job.status().as_str_name(),
-        job.reason().as_str_name(),
-    );
-    line.trim_end().to_owned()
+    words
 }
 
 /// Everything that is known of a job and worth a person's look, a line each.
@@ -192,9 +200,14 @@ fn here(at: Option<&prost_types::Timestamp>, form: &str) -> Option<String> {
     Some(at.to_zoned_datetime(TimeZone::system()).strftime(form).to_string())
 }
 
-/// Text from a page without what could move a terminal's cursor or fake a line.
+/// Text from a page without what could move a terminal's cursor, fake a line, or turn the order of what is read.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() || reorders(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Ends a line in some terminals, or makes later characters stand before earlier ones.
+fn reorders(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

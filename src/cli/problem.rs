@@ -1,12 +1,14 @@
 //! What went wrong, in words that say what to do, and what the shell is told.
 
-use std::{fmt::Write as _, io};
+use std::io;
 
 use tonic::{Code, Status};
-use tonic_types::StatusExt;
 
-use super::Exit;
-use crate::server::{StartError, StateDirError};
+use super::{Exit, print::plain};
+use crate::{
+    client::{Error, Refused},
+    server::{StartError, StateDirError},
+};
 
 /// Why a verb could not be carried out.
 #[derive(Debug)]
@@ -16,7 +18,7 @@ pub enum Problem {
     /// No service could be reached or started.
     NoService(String),
     /// The service refused the call.
-    Refused(Box<Status>),
+    Refused(Box<Refused>),
     /// A person had no more patience.
     Interrupted(String),
     /// Standard output does not take what is written.
@@ -28,8 +30,8 @@ impl Problem {
     #[must_use]
     pub fn text(&self) -> Option<String> {
         match self {
-            Self::Usage(text) | Self::NoService(text) | Self::Interrupted(text) => Some(text.clone()),
-            Self::Refused(status) => Some(refusal(status)),
+            Self::Usage(text) | Self::NoService(text) | Self::Interrupted(text) => Some(plain_lines(text)),
+            Self::Refused(refused) => Some(plain_lines(&refused.to_string())),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
             Self::Output(error) => Some(format!("standard output cannot be written: {error}")),
         }
@@ -42,7 +44,7 @@ impl Problem {
             Self::Usage(_) => Exit::Usage,
             Self::NoService(_) => Exit::NoService,
             Self::Interrupted(_) => Exit::Stopped,
-            Self::Refused(status) => match status.code() {
+            Self::Refused(refused) => match refused.code {
                 Code::InvalidArgument | Code::NotFound | Code::AlreadyExists => Exit::Usage,
                 _ => Exit::NoService,
             },
@@ -78,28 +80,21 @@ impl Problem {
             }
         }
     }
+}
 
-    /// True when the same call may well go through a moment later: the service restarts, or the connection was cut.
-    ///
-    /// The service signs every answer of its own with an ErrorInfo, so one without comes from the connection.
-    pub(super) fn passes(&self) -> bool {
-        match self {
-            Self::Refused(status) => match status.code() {
-                Code::Unavailable => true,
-                Code::Unknown | Code::Internal | Code::Cancelled | Code::DeadlineExceeded => {
-                    status.get_details_error_info().is_none()
-                }
-                _ => false,
-            },
-            Self::NoService(_) => true,
-            Self::Usage(_) | Self::Interrupted(_) | Self::Output(_) => false,
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Argument(text) => Self::Usage(text),
+            Error::Away(text) => Self::NoService(text),
+            Error::Refused(refused) => Self::Refused(refused),
         }
     }
 }
 
 impl From<Status> for Problem {
     fn from(status: Status) -> Self {
-        Self::Refused(Box::new(status))
+        Error::from(status).into()
     }
 }
 
@@ -109,79 +104,39 @@ impl From<io::Error> for Problem {
     }
 }
 
-/// The service's message and reason, a line for each field at fault, and what to do where the service cannot know.
-fn refusal(status: &Status) -> String {
-    let details = status.get_error_details();
-    let reason = details.error_info().map(|info| info.reason.clone());
-    let mut text = if status.message().is_empty() { status.code().to_string() } else { status.message().to_owned() };
-    if let Some(reason) = &reason {
-        let _ = write!(text, " ({reason})");
-    }
-    for violation in details.bad_request().map(|request| request.field_violations.as_slice()).unwrap_or_default() {
-        let line = format!("{}: {}", violation.field, violation.description);
-        // One field at fault is the whole message already.
-        if line != status.message() {
-            let _ = write!(text, "\n  {line}");
-        }
-    }
-    if let Some(delay) = details.retry_info().and_then(|retry| retry.retry_delay) {
-        let _ = write!(text, "\n  try again in {delay:?}");
-    }
-    if status.code() == Code::Unimplemented {
-        text.push_str("\n  the service is older than this program; restart it with this one");
-    }
-    text
+/// Each line without what could command a terminal: a service's words may be those of whoever called it.
+fn plain_lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
 mod tests {
-    use tonic_types::ErrorDetails;
-
     use super::*;
-
-    #[test]
-    fn a_refusal_names_its_reason_and_every_field_at_fault() {
-        let mut details = ErrorDetails::with_error_info("URL_INVALID", "taskrunner.comet", []);
-        details.add_bad_request_violation("url", "scheme \"file\" is not allowed");
-        details.add_bad_request_violation("timeouts.run", "at most 366 days");
-        let problem =
-            Problem::from(Status::with_error_details(Code::InvalidArgument, "two fields are at fault", details));
-
-        let text = problem.text().unwrap();
-        assert_eq!(
-            text,
-            "two fields are at fault (URL_INVALID)\n  url: scheme \"file\" is not allowed\n  timeouts.run: at most 366 days"
-        );
-        assert_eq!(problem.exit(), Exit::Usage);
-    }
-
-    #[test]
-    fn one_field_at_fault_is_named_once() {
-        let mut details = ErrorDetails::with_error_info("URL_INVALID", "taskrunner.comet", []);
-        details.add_bad_request_violation("url", "is empty");
-        let problem = Problem::from(Status::with_error_details(Code::InvalidArgument, "url: is empty", details));
-        assert_eq!(problem.text().unwrap(), "url: is empty (URL_INVALID)");
-    }
-
-    #[test]
-    fn only_what_the_connection_says_is_worth_another_try() {
-        let signed = |code| {
-            Problem::from(Status::with_error_details(
-                code,
-                "no",
-                ErrorDetails::with_error_info("X", "taskrunner.comet", []),
-            ))
-        };
-        assert!(Problem::from(Status::unknown("h2 protocol error")).passes());
-        assert!(signed(Code::Unavailable).passes());
-        assert!(!signed(Code::Internal).passes());
-        assert!(!signed(Code::NotFound).passes());
-        assert!(!Problem::from(Status::unauthenticated("who")).passes());
-    }
 
     #[test]
     fn a_reader_that_left_is_no_news() {
         let problem = Problem::from(io::Error::from(io::ErrorKind::BrokenPipe));
         assert_eq!((problem.text(), problem.exit().code()), (None, 141));
+    }
+
+    #[test]
+    fn what_a_service_says_cannot_command_the_terminal() {
+        let status = Status::not_found("no task is called \u{1b}[2J\u{202e}");
+        let text = Problem::from(status).text().unwrap();
+        assert_eq!(text, "no task is called \u{fffd}[2J\u{fffd}");
+        let two = Problem::Usage("a\u{7}\n  b".to_owned()).text().unwrap();
+        assert_eq!(two, "a\u{fffd}\n  b");
+    }
+
+    #[test]
+    fn a_call_that_asks_for_the_wrong_thing_is_told_from_one_that_nobody_takes() {
+        for (status, exit) in [
+            (Status::not_found("no"), Exit::Usage),
+            (Status::invalid_argument("no"), Exit::Usage),
+            (Status::resource_exhausted("full"), Exit::NoService),
+            (Status::unauthenticated("who"), Exit::NoService),
+        ] {
+            assert_eq!(Problem::from(status).exit(), exit);
+        }
     }
 }

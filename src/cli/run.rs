@@ -1,27 +1,36 @@
-//! `run`: opens a URL and follows its task to the end.
+//! `run`: opens URLs and follows their tasks to the end.
 
-use std::io::Write;
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::Args;
 
 use super::{
     Exit, Problem,
     args::{Format, Reach},
-    connect::{Client, Target},
-    errand::Errand,
-    files,
+    batch::Batch,
+    errand::Host,
     order::{AfterFinish, OrderArgs},
     own::Own,
     print::Printer,
+    retry::RetryFor,
     signals::Signals,
-    watch::RetryFor,
+    urls,
+    view::view,
 };
+use crate::client::{Runner, Target};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// What to open: an http or https URL
-    url: String,
+    /// What to open: http or https URLs; - reads them from standard input
+    #[arg(value_name = "URL", required_unless_present = "file")]
+    urls: Vec<String>,
+    /// Open the URLs of a file too, one per line; # begins a comment, and - is standard input
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Of several tasks so many at once
+    #[arg(long, value_name = "N", default_value = "4")]
+    parallel: NonZeroUsize,
     /// Start Chromium without its sandbox, as root must, in a service of its own
     #[arg(long)]
     no_sandbox: bool,
@@ -39,41 +48,40 @@ pub(super) struct Run {
 impl Run {
     pub(super) async fn run(self) -> Result<Exit, Problem> {
         let mut signals = Signals::for_call()?;
-        let printer = Printer::new(self.format);
-        let Some((target, client)) = self.running_service().await? else {
-            return self.on_its_own(&mut signals, &printer).await;
-        };
-        if self.no_sandbox {
-            tracing::warn!("--no-sandbox is for a service of its own; the one that runs decides for itself");
+        let urls = urls::gather(&self.urls, self.file.as_deref())?;
+        if urls.len() > 1 && self.order.has_request_id() {
+            return Err(Problem::Usage("--request-id names one task; leave it out, or give one URL".to_owned()));
         }
-        let mut errand = Errand { target, client, retry: self.retry, signals: &mut signals, stops: 0, may_leave: true };
-        let made = errand.execute(self.order.to_proto(&self.url, self.order.after_finish)).await?;
-        self.say_task(&made.task_id);
-        errand.follow(&made, &printer).await
+        match self.running_service().await? {
+            Some(runner) => {
+                if self.no_sandbox {
+                    tracing::warn!("--no-sandbox is for a service of its own; the one that runs decides for itself");
+                }
+                self.all(urls, runner, Host::Lasting, &mut signals).await
+            }
+            None => self.on_its_own(urls, &mut signals).await,
+        }
     }
 
     /// The service that is meant, if it answers; none when the call should start one.
-    async fn running_service(&self) -> Result<Option<(Target, Client)>, Problem> {
+    async fn running_service(&self) -> Result<Option<Runner>, Problem> {
         let target = self.reach.target()?;
+        let own = matches!(target, Target::On(_));
         if self.order.brings_browser() {
-            return match target {
-                Target::On(_) => Ok(None),
-                Target::At { .. } => Err(Problem::Usage(
-                    "--browser NAME=PATH needs a service of its own; give --server a name that it lists".to_owned(),
-                )),
-            };
+            let text = "--browser NAME=PATH needs a service of its own; give --server a name that it lists";
+            return if own { Ok(None) } else { Err(Problem::Usage(text.to_owned())) };
         }
-        match (target.connect().await, &target) {
-            (Ok(client), _) => Ok(Some((target, client))),
-            (Err(Problem::NoService(why)), Target::On(_)) => {
+        match self.reach.runner(self.retry).await {
+            Ok(runner) => Ok(Some(runner)),
+            Err(Problem::NoService(why)) if own => {
                 tracing::info!(%why, "starting a service for this call");
                 Ok(None)
             }
-            (Err(problem), _) => Err(problem),
+            Err(problem) => Err(problem),
         }
     }
 
-    async fn on_its_own(&self, signals: &mut Signals, printer: &Printer) -> Result<Exit, Problem> {
+    async fn on_its_own(&self, urls: Vec<String>, signals: &mut Signals) -> Result<Exit, Problem> {
         if !self.order.profile.is_empty() {
             let text = "--profile keeps logins with a service; start one with `comet-task-runner serve`";
             return Err(Problem::Usage(text.to_owned()));
@@ -86,29 +94,24 @@ impl Run {
             let text = "--tier user-browser needs a service that stays; start one with `comet-task-runner serve`";
             return Err(Problem::Usage(text.to_owned()));
         }
-        let own = Own::start(self.order.brings_browser().then(|| self.order.browser.clone()), self.no_sandbox).await?;
-        let exit = self.to_the_last(own.target(), signals, printer).await;
+        let slots = NonZeroUsize::new(urls.len()).map_or(self.parallel, |count| count.min(self.parallel));
+        let browser = self.order.brings_browser().then(|| self.order.browser.clone());
+        let own = Own::start(slots, browser, self.no_sandbox).await?;
+        let exit = match Runner::connect(own.target()).await {
+            Ok(runner) => self.all(urls, runner.retry_for(self.retry.retry_for), Host::OfThisCall, signals).await,
+            Err(error) => Err(error.into()),
+        };
         own.stop().await;
         exit
     }
 
-    /// Follows the task to its end, and then its browser to its exit, however the following went.
-    async fn to_the_last(&self, target: Target, signals: &mut Signals, printer: &Printer) -> Result<Exit, Problem> {
-        let client = target.connect().await?;
-        let mut errand = Errand { target, client, retry: self.retry, signals, stops: 0, may_leave: false };
-        let made = errand.execute(self.order.to_proto(&self.url, Some(AfterFinish::Close))).await?;
-        self.say_task(&made.task_id);
-        let exit = errand.follow(&made, printer).await;
-        errand.settle(&made, exit.is_err()).await?;
-        files::save_here(&mut errand.client, &made.task_id).await?;
-        exit
-    }
-
-    /// Tells a person the name by which the task can be asked for elsewhere. JSON lines have it anyway.
-    fn say_task(&self, task_id: &str) {
-        if !self.format.json {
-            // Nobody reading it is no reason to stop.
-            let _ = writeln!(std::io::stderr(), "task {task_id}");
-        }
+    async fn all(&self, urls: Vec<String>, runner: Runner, host: Host, signals: &mut Signals) -> Result<Exit, Problem> {
+        let after_finish = match host {
+            Host::Lasting => self.order.after_finish,
+            Host::OfThisCall => Some(AfterFinish::Close),
+        };
+        let requests = urls.iter().map(|url| self.order.to_proto(url, after_finish)).collect();
+        let batch = Batch { runner, host, requests, parallel: self.parallel.get(), signals };
+        batch.run(&mut *view(Printer::new(self.format), urls)).await
     }
 }

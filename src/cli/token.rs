@@ -3,16 +3,22 @@
 use std::{
     collections::BTreeMap,
     env,
-    io::{self, Write},
     path::PathBuf,
     time::{Duration, SystemTime},
 };
 
 use clap::{ArgGroup, Args};
+use serde_json::{Value, json};
 
-use super::{Exit, Problem, args::Reach, connect::read_token, print::plain, span};
+use super::{
+    Exit, Problem,
+    args::{Format, Reach},
+    print::{plain, print_line},
+    span,
+};
 use crate::{
     api::Scope,
+    client,
     config::{self, Given, Layers, Settings},
     server::{self, NewToken, TokensError},
 };
@@ -47,29 +53,35 @@ pub(super) struct Token {
     /// The tokens file [default: the service's setting, or tokens.toml in the state directory]
     #[arg(long, value_name = "FILE")]
     tokens_file: Option<PathBuf>,
+    #[command(flatten)]
+    format: Format,
 }
 
 impl Token {
     pub(super) fn run(self) -> Result<Exit, Problem> {
-        let text = match &self {
-            Self { add: Some(name), .. } => self.add(name)?,
+        match &self {
+            Self { add: Some(name), .. } => self.print("token", &self.add(name)?),
             Self { remove: Some(name), .. } => {
                 server::remove_token(&self.settings()?, name).map_err(problem)?;
-                format!("removed {name}")
+                if self.format.json { self.print("removed", name) } else { self.print("", &format!("removed {name}")) }
             }
-            Self { list: true, .. } => self.list()?,
+            Self { list: true, .. } => self.list(),
             Self { link: true, .. } => {
-                let scope = self.scope.unwrap_or(Scope::Operate);
-                let link = server::link(&self.reach.state_dir()?, scope);
-                link.map_err(|error| Problem::NoService(error.to_string()))?
+                let link = server::link(&self.reach.state_dir()?, self.scope.unwrap_or(Scope::Operate));
+                self.print("link", &link.map_err(|error| Problem::NoService(error.to_string()))?)
             }
-            Self { scope: Some(_), .. } => {
-                return Err(Problem::Usage("--scope goes with --add NAME or --link".to_owned()));
-            }
-            Self { path: true, .. } => self.reach.token_file()?.display().to_string(),
-            _ => read_token(&self.reach.token_file()?)?,
-        };
-        writeln!(io::stdout(), "{text}")?;
+            Self { scope: Some(_), .. } => Err(Problem::Usage("--scope goes with --add NAME or --link".to_owned())),
+            Self { path: true, .. } => self.print("path", &self.reach.token_file()?.display().to_string()),
+            _ => self.print("token", &client::Token::File(self.reach.token_file()?).read()?),
+        }
+    }
+
+    fn print(&self, name: &str, text: &str) -> Result<Exit, Problem> {
+        if self.format.json {
+            print_line(&json!({ name: text }).to_string())?;
+        } else {
+            print_line(text)?;
+        }
         Ok(Exit::Done)
     }
 
@@ -80,14 +92,22 @@ impl Token {
         server::add_token(&self.settings()?, &wanted).map_err(problem)
     }
 
-    fn list(&self) -> Result<String, Problem> {
-        let line = |name: &str, scope: &str, end: &str| format!("{name:<24}  {scope:<7}  {end}").trim_end().to_owned();
-        let mut lines = vec![line("NAME", "SCOPE", "UNTIL")];
-        for (entry, end) in server::list_tokens(&self.settings()?).map_err(problem)? {
-            let end = end.map(|end| end.to_string()).unwrap_or_default();
-            lines.push(line(&plain(&entry.name), entry.scope.word(), &end));
+    fn list(&self) -> Result<Exit, Problem> {
+        let tokens = server::list_tokens(&self.settings()?).map_err(problem)?;
+        let rows = tokens.iter().map(|(entry, end)| {
+            (entry.name.as_str(), entry.scope.word(), end.as_ref().map(ToString::to_string).unwrap_or_default())
+        });
+        if self.format.json {
+            let rows = rows.map(|(name, scope, end)| json!({ "name": name, "scope": scope, "until": end }));
+            print_line(&Value::from_iter(rows).to_string())?;
+            return Ok(Exit::Done);
         }
-        Ok(lines.join("\n"))
+        let line = |name: &str, scope: &str, end: &str| format!("{name:<24}  {scope:<7}  {end}").trim_end().to_owned();
+        print_line(&line("NAME", "SCOPE", "UNTIL"))?;
+        for (name, scope, end) in rows {
+            print_line(&line(&plain(name), scope, &end))?;
+        }
+        Ok(Exit::Done)
     }
 
     /// Those of the service on the state directory, as far as this call can see them.

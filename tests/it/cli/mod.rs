@@ -1,9 +1,13 @@
 //! The command line, as a person or a script runs it.
 
+mod definitions;
 mod list;
+mod many;
 mod own;
 mod run;
 mod serve;
+mod terminal;
+mod tty;
 mod watch;
 
 use std::{

@@ -1,4 +1,4 @@
-//! Following, against a service that follows a script.
+//! A watch, against a service that follows a script.
 
 use std::{
     collections::VecDeque,
@@ -10,7 +10,10 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, transport::Server};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::*;
+use super::{
+    super::{Runner, Target},
+    *,
+};
 use crate::api::v1::{
     CallbackRequest, CallbackResponse, CancelJobRequest, CancelJobResponse, CaptureScreenshotRequest,
     CaptureScreenshotResponse, ExecuteRequest, ExecuteResponse, FocusWindowRequest, FocusWindowResponse,
@@ -117,43 +120,38 @@ impl TaskRunner for Script {
     }
 }
 
-/// A scripted service on a port of its own, with the files by which it is found.
+/// A scripted service on a port of its own.
 struct Scripted {
     script: Script,
     target: Target,
     serving: JoinHandle<()>,
-    _state_dir: tempfile::TempDir,
 }
 
 impl Scripted {
     async fn start(streams: Vec<Vec<Said>>) -> Self {
         let script = Script { streams: Arc::new(Mutex::new(streams.into())), ..Script::default() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let state_dir = tempfile::tempdir().unwrap();
-        let (server, token_file) =
-            (format!("http://{}", listener.local_addr().unwrap()), state_dir.path().join("token"));
-        std::fs::write(&token_file, "secret\n").unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
 
         let (_reporter, health) = tonic_health::server::health_reporter();
         let router = Server::builder().add_service(health).add_service(TaskRunnerServer::new(script.clone()));
         let serving = tokio::spawn(async move {
             router.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
         });
-        Self { script, target: Target::At { server, token_file, ca: None }, serving, _state_dir: state_dir }
+        Self { script, target: Target::at(server, "secret"), serving }
     }
 
     /// Follows to the end; gives the revisions that were told, and how it ended.
-    async fn follow(&self) -> (Vec<u64>, Result<(), Problem>) {
-        let client = self.target.connect().await.unwrap();
+    async fn follow(&self) -> (Vec<u64>, Result<(), Error>) {
+        let runner = Runner::connect(self.target.clone()).await.unwrap().retry_for(Duration::from_secs(30));
         let request = WatchJobRequest { task_id: "t".to_owned(), ..WatchJobRequest::default() };
-        let patience = Patience::new(Duration::from_secs(30));
-        let mut follow = Follow::new(self.target.clone(), client, request, patience);
+        let mut watch = runner.watch(request);
         let mut told = Vec::new();
         loop {
-            match follow.next().await {
+            match watch.next().await {
                 Ok(Some(message)) => told.push(message.job.unwrap().revision),
                 Ok(None) => return (told, Ok(())),
-                Err(problem) => return (told, Err(problem)),
+                Err(error) => return (told, Err(error)),
             }
         }
     }
@@ -254,5 +252,5 @@ async fn a_refusal_of_the_service_ends_the_following() {
 
     let (told, end) = service.follow().await;
     assert!(told.is_empty());
-    assert_eq!(end.unwrap_err().text().unwrap(), "no task is called t (TASK_NOT_FOUND)");
+    assert_eq!(end.unwrap_err().to_string(), "no task is called t (TASK_NOT_FOUND)");
 }

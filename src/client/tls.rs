@@ -1,8 +1,8 @@
-//! How the command line knows a service that speaks TLS.
+//! How a client knows a service that speaks TLS.
 //!
 //! The service of a state directory is known by its very certificate, which it leaves there beside its token: who can
 //! write there could do anything anyway, so names, dates and issuers add nothing. Any other service must have a
-//! certificate for its name, from an issuer in `--ca FILE` or, without one, from an issuer that the system trusts.
+//! certificate for its name, from an issuer in a file of them or, without one, from an issuer that the system trusts.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -28,7 +28,7 @@ use tonic::{
     transport::{Channel, ClientTlsConfig, Endpoint},
 };
 
-use super::Problem;
+use super::Error;
 
 /// By what a service is known.
 #[derive(Clone, Debug)]
@@ -43,16 +43,16 @@ pub(super) enum Trust {
 
 impl Trust {
     /// In the certificate that the service of a state directory left in a file.
-    pub(super) fn in_certificate(file: &Path) -> Result<Self, Problem> {
+    pub(super) fn in_certificate(file: &Path) -> Result<Self, Error> {
         let read = std::fs::read(file);
         read.map(|der| Self::Certificate(der.into())).map_err(|error| {
-            Problem::NoService(format!("the service's certificate {} cannot be read: {error}", file.display()))
+            Error::Away(format!("the service's certificate {} cannot be read: {error}", file.display()))
         })
     }
 
     /// In the issuers of a PEM file.
-    pub(super) fn in_issuers(file: &Path) -> Result<Self, Problem> {
-        let fault = |why: String| Problem::Usage(format!("--ca {}: {why}", file.display()));
+    pub(super) fn in_issuers(file: &Path) -> Result<Self, Error> {
+        let fault = |why: String| Error::Argument(format!("the issuers in {} (--ca): {why}", file.display()));
         let issuers = CertificateDer::pem_file_iter(file)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|error| fault(error.to_string()))?;
@@ -85,7 +85,7 @@ impl Trust {
         let address = Uri::builder().scheme("http").authority(origin.authority().map_or("", |name| name.as_str()));
         let address = address.path_and_query("/").build().expect("the parts of an address make one");
         let mut endpoint = Endpoint::from(address).origin(origin);
-        endpoint = super::connect::kept_alive(endpoint);
+        endpoint = super::target::kept_alive(endpoint);
         endpoint.connect_with_connector(tower::service_fn(move |uri: Uri| dial(connector.clone(), uri))).await
     }
 }

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{
-    Problem,
-    connect::{Client, Target},
-};
+use super::Error;
 
 /// First wait before another try: shorter than a person notices.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
@@ -15,7 +12,8 @@ const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LONGEST: Duration = Duration::from_secs(5);
 
 /// Waits that double, until there have been enough of them.
-pub(super) struct Patience {
+#[derive(Clone, Debug)]
+pub(crate) struct Patience {
     /// How long in all; zero means without limit.
     retry_for: Duration,
     next_wait: Duration,
@@ -39,17 +37,17 @@ impl Patience {
         self.next_wait = delay.unwrap_or(RETRY_FIRST).min(RETRY_LONGEST);
     }
 
-    /// Plans another try, or gives the problem back: it will not pass, or has been there too long.
-    pub(super) fn failed(&mut self, problem: Problem, now: Instant) -> Result<(), Problem> {
-        if !problem.passes() {
-            return Err(problem);
+    /// Plans another try, or gives the error back: it will not pass, or has been there too long.
+    pub(super) fn failed(&mut self, error: Error, now: Instant) -> Result<(), Error> {
+        if !error.passes() {
+            return Err(error);
         }
         let since = *self.failing_since.get_or_insert_with(|| {
             tracing::warn!("the service does not answer; trying again");
             now
         });
         if !self.retry_for.is_zero() && now.duration_since(since) >= self.retry_for {
-            return Err(problem);
+            return Err(error);
         }
         self.wait_until = Some(now + self.next_wait);
         self.next_wait = (self.next_wait * 2).min(RETRY_LONGEST);
@@ -65,35 +63,12 @@ impl Patience {
     }
 }
 
-/// Makes one call until it goes through, over new connections once `client`'s has failed.
-///
-/// Only for calls that do no harm when they come twice.
-pub(super) async fn insist<T, F: Future<Output = Result<T, Problem>>>(
-    target: &Target,
-    client: Client,
-    mut patience: Patience,
-    call: impl Fn(Client) -> F,
-) -> Result<T, Problem> {
-    let mut answer = call(client).await;
-    loop {
-        match answer {
-            Ok(answer) => return Ok(answer),
-            Err(problem) => patience.failed(problem, Instant::now())?,
-        }
-        patience.wait().await;
-        answer = match target.connect().await {
-            Ok(client) => call(client).await,
-            Err(problem) => Err(problem),
-        };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn away() -> Problem {
-        Problem::NoService("away".to_owned())
+    fn away() -> Error {
+        Error::Away("away".to_owned())
     }
 
     /// Fails once, at `now`, and says how long it would wait.
@@ -134,6 +109,6 @@ mod tests {
 
     #[test]
     fn what_will_not_pass_is_not_tried_again() {
-        assert!(Patience::new(Duration::ZERO).failed(Problem::Usage("no".to_owned()), Instant::now()).is_err());
+        assert!(Patience::new(Duration::ZERO).failed(Error::Argument("no".to_owned()), Instant::now()).is_err());
     }
 }
