@@ -63,7 +63,7 @@ impl Token {
             Self { add: Some(name), .. } => self.print("token", &self.add(name)?),
             Self { remove: Some(name), .. } => {
                 server::remove_token(&self.settings()?, name).map_err(problem)?;
-                if self.format.json { self.print("removed", name) } else { self.print("", &format!("removed {name}")) }
+                self.say("removed", name, &format!("removed {name}"))
             }
             Self { list: true, .. } => self.list(),
             Self { link: true, .. } => {
@@ -76,11 +76,16 @@ impl Token {
         }
     }
 
-    fn print(&self, name: &str, text: &str) -> Result<Exit, Problem> {
+    fn print(&self, key: &str, text: &str) -> Result<Exit, Problem> {
+        self.say(key, text, text)
+    }
+
+    /// A value by its key, or the words for it.
+    fn say(&self, key: &str, value: &str, words: &str) -> Result<Exit, Problem> {
         if self.format.json {
-            print_line(&json!({ name: text }).to_string())?;
+            print_line(&json!({ key: value }).to_string())?;
         } else {
-            print_line(text)?;
+            print_line(words)?;
         }
         Ok(Exit::Done)
     }
