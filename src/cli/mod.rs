@@ -18,6 +18,7 @@ mod patience;
 mod print;
 mod problem;
 mod profiles;
+mod reference;
 mod reopened;
 mod run;
 mod screenshot;
@@ -92,6 +93,9 @@ enum Verb {
     Doctor(doctor::Doctor),
     /// Print the API token, or a link that opens the page
     Token(token::Token),
+    /// Print a page made from the program's own tables
+    #[command(hide = true)]
+    Reference(reference::Reference),
 }
 
 impl Cli {
@@ -115,7 +119,8 @@ impl Cli {
             | Verb::Windows(_)
             | Verb::Focus(_)
             | Verb::Tile(_)
-            | Verb::Token(_) => Ok(Logging::of_a_call()),
+            | Verb::Token(_)
+            | Verb::Reference(_) => Ok(Logging::of_a_call()),
         }
     }
 
@@ -140,6 +145,7 @@ impl Cli {
             Verb::Tile(verb) => verb.run().await,
             Verb::Doctor(verb) => verb.run().await,
             Verb::Token(verb) => verb.run(),
+            Verb::Reference(verb) => verb.run(),
         }
     }
 }
