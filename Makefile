@@ -1,7 +1,7 @@
 # What a developer does with this repository. CI runs `make lint` and `make test`, nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test soak lint fmt page bench tools
+.PHONY: help demo build test soak lint fmt page docs bench deb upgrade tools
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,8 +33,20 @@ page: ## Make the page's generated code and built files anew, after a change of 
 	@tests/install.sh npm
 	clients/web/check.sh --write
 
+docs: ## Write docs/metrics.md and docs/configuration.md anew, from the program's own tables
+	@mkdir -p docs
+	cargo run --locked --quiet -- reference metrics >target/metrics.md && mv target/metrics.md docs/metrics.md
+	cargo run --locked --quiet -- reference configuration >target/configuration.md && mv target/configuration.md docs/configuration.md
+
 bench: ## Measure beside the floor; writes target/bench/results.json
 	cargo bench --locked --bench side_by_side
+
+deb: build ## Make a Debian package: target/deb/comet-task-runner_VERSION_ARCHITECTURE.deb
+	@mkdir -p target/deb
+	@packaging/deb/build.sh target/release/comet-task-runner target/deb
+
+upgrade: ## Try an upgrade with tasks that run, from the program of OLD (the newest tag, or the commit before this one)
+	tests/upgrade.sh $(OLD)
 
 tools:
 	@tests/install.sh all

@@ -93,6 +93,8 @@ mod metrics;
 mod no_call;
 #[path = "it/nothing_left.rs"]
 mod nothing_left;
+#[path = "it/package.rs"]
+mod package;
 #[path = "it/page_callback.rs"]
 mod page_callback;
 #[path = "it/pages.rs"]
@@ -123,6 +125,8 @@ mod real_ends;
 mod real_timeouts;
 #[path = "it/real_windows.rs"]
 mod real_windows;
+#[path = "it/reference.rs"]
+mod reference;
 #[path = "it/refusals.rs"]
 mod refusals;
 #[path = "it/restart.rs"]
@@ -153,6 +157,8 @@ mod state;
 mod stop_proof;
 #[path = "it/stub.rs"]
 mod stub;
+#[path = "it/supervisor.rs"]
+mod supervisor;
 #[path = "it/tidy.rs"]
 mod tidy;
 #[path = "it/tiers.rs"]
@@ -163,6 +169,8 @@ mod timeouts;
 mod tls;
 #[path = "it/tree_truth.rs"]
 mod tree_truth;
+#[path = "it/upgrade.rs"]
+mod upgrade;
 #[path = "it/user_browser.rs"]
 mod user_browser;
 #[path = "it/warm.rs"]

@@ -21,6 +21,7 @@ mod own;
 mod print;
 mod problem;
 mod profiles;
+mod reference;
 mod rerun;
 mod retry;
 mod run;
@@ -129,6 +130,9 @@ enum Verb {
     /// Write the manual pages of this program, one for each verb
     #[command(after_help = EXIT_CODES)]
     Man(man::Man),
+    /// Print a page made from the program's own tables
+    #[command(hide = true)]
+    Reference(reference::Reference),
 }
 
 impl Cli {
@@ -155,7 +159,8 @@ impl Cli {
             | Verb::Tile(_)
             | Verb::Token(_)
             | Verb::Completions(_)
-            | Verb::Man(_) => Ok(Logging::of_a_call()),
+            | Verb::Man(_)
+            | Verb::Reference(_) => Ok(Logging::of_a_call()),
         }
     }
 
@@ -183,6 +188,7 @@ impl Cli {
             Verb::Token(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Man(verb) => verb.run(),
+            Verb::Reference(verb) => verb.run(),
         }
     }
 }

@@ -67,6 +67,7 @@ impl Problem {
             | StartError::Host(_)
             | StartError::Webhook(_)
             | StartError::WebhookSecret(_)
+            | StartError::Socket(_)
             | StartError::Browser(..)
             | StartError::Listen(..) => Self::Usage(error.to_string()),
             StartError::StateDir(cause) => match cause {

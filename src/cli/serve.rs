@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Exit, Problem, settings::SettingFlags, signals::Signals};
 use crate::{
     config::{Effective, Settings},
-    server::{self, Server},
+    server::{self, Progress, Server},
     telemetry::Logging,
 };
 
@@ -43,7 +43,9 @@ impl Serve {
             server.stop().await;
             return Err(problem);
         }
+        server::tell(&Progress::Ready(server.url()));
         signals.next().await;
+        server::tell(&Progress::Stopping);
         tokio::select! {
             () = server.stop() => Ok(Exit::Done),
             number = signals.next() => Ok(Exit::Signal(number)),

@@ -11,6 +11,7 @@
 
 mod file;
 mod given;
+mod reference;
 mod resolve;
 pub mod span;
 mod table;
@@ -26,6 +27,7 @@ use url::Url;
 
 pub use file::CONFIG_FILE;
 pub use given::{Given, Wrong};
+pub use reference::{config_file, settings_page};
 pub use resolve::{CONFIG_ENV, ConfigError, Effective, Layers, Shown, Source, resolve};
 pub use table::{Form, SETTINGS, Setting};
 

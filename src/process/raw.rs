@@ -20,6 +20,12 @@ pub(super) fn adopt(fd: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
+/// Whether anything is open at this number.
+pub(super) fn is_open(fd: RawFd) -> bool {
+    // SAFETY: asks about a number, whatever is behind it.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+}
+
 /// Puts this descriptor at number `at`, closes every other from there on, and returns it.
 pub(super) fn keep_only(fd: OwnedFd, at: RawFd) -> io::Result<OwnedFd> {
     let from = fd.as_raw_fd();

@@ -6,6 +6,7 @@ mod files;
 mod link;
 mod reload;
 mod state_dir;
+mod supervisor;
 mod tokens;
 
 use std::{
@@ -23,6 +24,7 @@ use tracing::{info, warn};
 
 pub use link::{LinkError, link};
 pub use state_dir::{CERTIFICATE_FILE, StateDirError, TOKEN_FILE, running_at};
+pub use supervisor::{Progress, SocketError, tell};
 pub use tokens::{NewToken, TokenEntry, TokensError, add_token, list_tokens, remove_token};
 
 use crate::{
@@ -41,6 +43,7 @@ use crate::{
 use accept::Door;
 use reload::{CertificateFiles, Reload};
 use state_dir::{Endpoint, StateDir};
+use supervisor::PassedOn;
 
 /// Why a service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +79,9 @@ pub enum StartError {
     /// The address is taken, or not this machine's.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, io::Error),
+    /// The supervisor passed on what cannot be listened on.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// A browser was named wrongly.
     #[error("--browser {0}: {1}")]
     Browser(String, String),
@@ -119,7 +125,12 @@ pub struct Server {
 ///
 /// # Errors
 /// Says what stands in the way; nothing is left running then.
-pub async fn start(settings: Settings) -> Result<Server, StartError> {
+pub async fn start(mut settings: Settings) -> Result<Server, StartError> {
+    let passed_on = supervisor::socket()?;
+    if let Some(passed_on) = &passed_on {
+        // What is said of an address has to hold for the one that is listened on.
+        settings.listen = passed_on.address;
+    }
     if settings.legacy_rest && !settings.listen.ip().is_loopback() {
         return Err(StartError::LegacyNotLoopback(settings.listen));
     }
@@ -134,7 +145,8 @@ pub async fn start(settings: Settings) -> Result<Server, StartError> {
     let tokens_file = tokens::file(&settings, state.path());
     let tokens = Arc::new(Tokens::new(tokens::read(&settings, &tokens_file)?));
     // Bound before the store is touched: a port in use must not cost a migration.
-    let listener = bind(settings.listen).await.map_err(|error| StartError::Listen(settings.listen, error))?;
+    let listener =
+        listener(settings.listen, passed_on).await.map_err(|error| StartError::Listen(settings.listen, error))?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(settings.listen, error))?;
     let token = state.token()?;
     let key = state.key()?;
@@ -370,8 +382,11 @@ async fn open_ledger(path: PathBuf) -> Result<Arc<dyn Ledger>, StartError> {
     Ok(Arc::new(opened.expect("opening a ledger does not panic")?))
 }
 
-async fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(listen).await
+async fn listener(listen: SocketAddr, passed_on: Option<PassedOn>) -> io::Result<TcpListener> {
+    match passed_on {
+        Some(passed_on) => TcpListener::from_std(passed_on.listener),
+        None => TcpListener::bind(listen).await,
+    }
 }
 
 fn by_hand(browsers: &[String]) -> Result<Vec<ByHand>, StartError> {

@@ -5,12 +5,14 @@
 
 mod log;
 mod own;
+mod reference;
 mod registry;
 mod render;
 mod table;
 
 pub use log::{Logging, start};
 pub use own::own_readings;
+pub use reference::metrics_page;
 pub use registry::{Registry, install, registry};
 pub use render::Reading;
-pub use table::{Described, Kind, METRICS};
+pub use table::{Described, Kind, Labels, METRICS};

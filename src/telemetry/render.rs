@@ -2,10 +2,7 @@
 
 use std::{fmt::Write as _, sync::atomic::Ordering};
 
-use super::{
-    registry::{Family, LabelSet, Registry, Series},
-    table::Kind,
-};
+use super::registry::{Family, LabelSet, Registry, Series};
 
 /// A value that is read when somebody asks, instead of being kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,11 +49,7 @@ impl Registry {
 impl Family {
     fn describe(&self, text: &mut String) {
         let name = self.described.name;
-        let kind = match self.described.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram(_) => "histogram",
-        };
+        let kind = self.described.kind.name();
         let help = self.described.help;
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }

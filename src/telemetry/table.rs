@@ -24,6 +24,17 @@ pub enum Kind {
     Histogram(&'static [f64]),
 }
 
+impl Kind {
+    /// The word that Prometheus has for it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram(_) => "histogram",
+        }
+    }
+}
+
 /// What tells the series of a metric apart. Only words of our own, so that their number is bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Labels {

@@ -3,9 +3,10 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -36,6 +37,12 @@ pub(crate) type Client = TaskRunnerClient<InterceptedService<Channel, Bearer>>;
 #[derive(Clone)]
 pub(crate) struct Bearer(MetadataValue<tonic::metadata::Ascii>);
 
+impl Bearer {
+    pub(crate) fn of(token: &str) -> Self {
+        Self(format!("Bearer {token}").parse().unwrap())
+    }
+}
+
 impl tonic::service::Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         request.metadata_mut().insert("authorization", self.0.clone());
@@ -54,6 +61,8 @@ pub(crate) struct Options {
     pub(crate) real_browser: bool,
     /// A program and its arguments that run the service, as `setpriv` does.
     pub(crate) through: Vec<String>,
+    /// What it reads from; else nothing.
+    pub(crate) stdin: Option<Arc<OwnedFd>>,
 }
 
 impl Options {
@@ -136,8 +145,7 @@ impl Service {
     }
 
     pub(crate) async fn client_with(&self, token: &str) -> Client {
-        let bearer = Bearer(format!("Bearer {token}").parse().unwrap());
-        TaskRunnerClient::with_interceptor(self.channel().await, bearer)
+        TaskRunnerClient::with_interceptor(self.channel().await, Bearer::of(token))
     }
 
     pub(crate) async fn channel(&self) -> Channel {
@@ -274,7 +282,8 @@ pub(crate) fn command(options: &Options, home: &Path) -> Command {
             None => command.env_remove(name),
         };
     }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let stdin = options.stdin.as_ref().map_or_else(Stdio::null, |fd| fd.try_clone().unwrap().into());
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
