@@ -23,13 +23,13 @@ export class TaskRunnerError extends Error {
   /** The gRPC code. */
   readonly code: ErrorCode;
   /** The service's own name for it, such as "QUEUE_FULL". Unset when it is not the service that said it. */
-  readonly reason?: string;
+  declare readonly reason?: string;
   /** What the service tells beside its reason, such as the `state` of a task of which there is no picture. */
   readonly metadata: Readonly<Record<string, string>>;
   /** What is wrong with which field of the request. */
   readonly violations: readonly Violation[];
   /** When it is worth trying again, if the service said so. */
-  readonly retryDelayMs?: number;
+  declare readonly retryDelayMs?: number;
 
   constructor(
     code: ErrorCode,
@@ -45,37 +45,40 @@ export class TaskRunnerError extends Error {
   }
 }
 
-/** Reads what a call threw. */
-export function errorOf(thrown: unknown): TaskRunnerError {
-  if (thrown instanceof TaskRunnerError) return thrown;
-  const error = ConnectError.from(thrown);
+/** Reads what a call to `server` threw. */
+export function errorOf(error: ConnectError, server: string): TaskRunnerError {
   const info = error.findDetails(ErrorInfoSchema)[0];
+  // The service signs every answer of its own, so one without a reason comes from elsewhere.
+  if (!info) return foreign(error, server);
   const violations = error.findDetails(BadRequestSchema).flatMap((bad) => bad.fieldViolations);
   const retry = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
-  return new TaskRunnerError(CODES[error.code], messageOf(error, info?.reason, violations), {
+  const faults = violations.map(({ field, description }) => `\n  ${field}: ${description}`);
+  return new TaskRunnerError(CODES[error.code], `${error.rawMessage} (${info.reason})${faults.join('')}`, {
+    reason: info.reason,
+    metadata: { ...info.metadata },
     violations: violations.map(({ field, description }) => ({ field, description })),
-    cause: thrown,
-    ...(info && { reason: info.reason, metadata: { ...info.metadata } }),
     ...(retry && { retryDelayMs: durationMs(retry) }),
   });
 }
 
+function foreign(error: ConnectError, server: string): TaskRunnerError {
+  const words = error.rawMessage.trim();
+  return CUT.has(error.code)
+    ? new TaskRunnerError('UNAVAILABLE', `no service answers at ${server}: ${words}`, { cause: error })
+    : new TaskRunnerError(CODES[error.code], `what listens at ${server} answered: ${words}`, { cause: error });
+}
+
+/** What a cut connection is called by the library, depending on the moment of the cut and on whoever cut it:
+ * INVALID_ARGUMENT in the middle of a message, RESOURCE_EXHAUSTED when the other side asked for calm. */
+const CUT: ReadonlySet<Code> = new Set([
+  Code.Unavailable, Code.Unknown, Code.Internal, Code.Canceled, Code.DeadlineExceeded, Code.Aborted, Code.InvalidArgument,
+  Code.ResourceExhausted,
+]);
+
 /** Whether the same call may well go through a moment later: the service restarts, or the connection was cut. */
 export function passes(error: TaskRunnerError): boolean {
   // The display of the service's machine does not come back with the service.
-  if (error.code === 'UNAVAILABLE') return error.reason !== 'DISPLAY_UNAVAILABLE';
-  // The service signs every answer of its own, so one without a reason comes from the connection.
-  return error.reason === undefined && CUT.has(error.code);
-}
-
-/** What a cut connection is called by the library, depending on the moment of the cut: INVALID_ARGUMENT in the middle of
- * a message. */
-const CUT: ReadonlySet<ErrorCode> = new Set(['UNKNOWN', 'INTERNAL', 'CANCELLED', 'DEADLINE_EXCEEDED', 'ABORTED', 'INVALID_ARGUMENT']);
-
-function messageOf(error: ConnectError, reason: string | undefined, violations: Violation[]): string {
-  const said = error.rawMessage === '' ? CODES[error.code] : error.rawMessage;
-  const faults = violations.map(({ field, description }) => `\n  ${field}: ${description}`);
-  return `${said}${reason === undefined ? '' : ` (${reason})`}${faults.join('')}`;
+  return error.code === 'UNAVAILABLE' && error.reason !== 'DISPLAY_UNAVAILABLE';
 }
 
 const CODES: Readonly<Record<Code, ErrorCode>> = {

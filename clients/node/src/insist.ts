@@ -35,7 +35,7 @@ export async function insist<T>(link: Link, unary: Unary<T>, { signal, retryForM
       try {
         return await attempt(link, unary, scope.signal);
       } catch (thrown) {
-        const error = failureOf(thrown, scope.signal);
+        const error = failureOf(thrown, scope.signal, link);
         // Only what the service itself sent back is known not to have been done.
         if (unary.repeatable === false && error.reason === undefined) throw error;
         link.doubt();
@@ -50,7 +50,7 @@ export async function insist<T>(link: Link, unary: Unary<T>, { signal, retryForM
 async function attempt<T>(link: Link, { call, withinMs = ANSWER_WITHIN_MS }: Unary<T>, outer: AbortSignal): Promise<T> {
   const connection = await link.take();
   const scope = new Scope(outer);
-  const late = new TaskRunnerError('DEADLINE_EXCEEDED', `the service did not answer within ${withinMs} ms`);
+  const late = new TaskRunnerError('UNAVAILABLE', `what listens at ${link.server} did not answer within ${withinMs} ms`);
   const timer = setTimeout(() => scope.cut(late), withinMs);
   try {
     return await call(connection.calls, { signal: scope.signal });
@@ -66,8 +66,9 @@ async function attempt<T>(link: Link, { call, withinMs = ANSWER_WITHIN_MS }: Una
 }
 
 /** What a try failed of. Throws what no further try can mend: the caller's own wish, or a fault of a program. */
-export function failureOf(thrown: unknown, signal: AbortSignal): TaskRunnerError {
+export function failureOf(thrown: unknown, signal: AbortSignal, link: Link): TaskRunnerError {
   if (signal.aborted) throw signal.reason;
-  if (thrown instanceof ConnectError || thrown instanceof TaskRunnerError) return errorOf(thrown);
+  if (thrown instanceof TaskRunnerError) return thrown;
+  if (thrown instanceof ConnectError) return errorOf(thrown, link.server);
   throw thrown;
 }

@@ -32,7 +32,7 @@ export class Connection {
 
   constructor(place: Place) {
     const pings = { pingIntervalMs: PING_EVERY_MS, pingTimeoutMs: PING_WITHIN_MS };
-    const sessions = new Http2SessionManager(place.server, pings, sessionOptions(place));
+    const sessions = new Sessions(place.server, pings, sessionOptions(place));
     this.#sessions = sessions;
     this.calls = createClient(TaskRunner, createGrpcTransport({
       baseUrl: place.server,
@@ -46,6 +46,18 @@ export class Connection {
     this.#sessions.abort();
   }
 }
+
+/** The library stops listening to a session that it gave up, and the session's last error would then end the program. */
+class Sessions extends Http2SessionManager {
+  override async request(...args: Parameters<Http2SessionManager['request']>): ReturnType<Http2SessionManager['request']> {
+    const stream = await super.request(...args);
+    if (stream.session?.listeners('error').includes(ignore) === false) stream.session.on('error', ignore);
+    return stream;
+  }
+}
+
+// Whoever called hears it from the stream.
+function ignore(): void {}
 
 /** All connections of one caller. */
 export class Link {
@@ -61,6 +73,11 @@ export class Link {
   /** Falls when the caller has no more use for any of this. */
   get closed(): AbortSignal {
     return this.#closing.signal;
+  }
+
+  /** Where the service was found last. */
+  get server(): string {
+    return this.#found?.server ?? '';
   }
 
   /** A connection for one more call. It is to be given back. */

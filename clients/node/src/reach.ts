@@ -98,14 +98,21 @@ function originOf(server: string): string {
 }
 
 async function readToken(token: Token): Promise<string> {
-  if ('text' in token) return token.text;
-  const text = await readOrNothing(token.file);
-  if (text !== undefined) return text.trim();
-  throw new TaskRunnerError('UNAVAILABLE', `there is no token at ${token.file}; \`comet-task-runner serve\` makes one at its first start`);
+  const text = 'text' in token ? token.text : (await readOrNothing(token.file))?.trim();
+  if (text === undefined) {
+    const { file } = token as { file: string };
+    throw new TaskRunnerError('UNAVAILABLE', `there is no token at ${file}; \`comet-task-runner serve\` makes one at its first start`);
+  }
+  // It is not shown, not even to whoever gave it.
+  if (!/^[\x21-\x7e]+$/.test(text)) throw new TypeError('the token holds characters that no token has, or is empty');
+  return text;
 }
 
 async function trustAt(ca: string | undefined): Promise<Trust> {
-  return ca === undefined ? { kind: 'system' } : { kind: 'issuers', pem: await readFile(ca, 'utf8') };
+  if (ca === undefined) return { kind: 'system' };
+  const pem = await readFile(ca, 'utf8');
+  if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw new TypeError(`the file ${ca} holds no certificate in PEM`);
+  return { kind: 'issuers', pem };
 }
 
 async function readOrNothing(file: string): Promise<string | undefined> {

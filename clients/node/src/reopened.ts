@@ -62,7 +62,7 @@ export async function* reopened<Message, Told>(
         if (source.endsByItself) return;
         throw new TaskRunnerError('UNAVAILABLE', 'the service ended the stream before its end');
       } catch (thrown) {
-        const error = failureOf(thrown, scope.signal);
+        const error = failureOf(thrown, scope.signal, link);
         link.doubt();
         await patience.failed(error, scope.signal);
       }
@@ -76,7 +76,7 @@ export async function* reopened<Message, Told>(
 async function* once<Message>(link: Link, source: Source<Message, unknown>, outer: AbortSignal): AsyncGenerator<Message> {
   const connection = await link.take();
   const scope = new Scope(outer);
-  const silent = new TaskRunnerError('UNAVAILABLE', `the service has been silent for ${source.silenceMaxMs} ms`);
+  const silent = new TaskRunnerError('UNAVAILABLE', `what listens at ${link.server} has been silent for ${source.silenceMaxMs} ms`);
   const messages = source.open(connection.calls, { signal: scope.signal })[Symbol.asyncIterator]();
   try {
     for (;;) {

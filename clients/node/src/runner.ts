@@ -42,11 +42,12 @@ export class Runner {
     this.#link = link;
   }
 
-  /** Finds the service as the command line does, and makes sure that it answers and knows the token. */
-  static async connect({ signal, ...reach }: ReachOptions & { signal?: AbortSignal | undefined } = {}): Promise<Runner> {
+  /** Finds the service as the command line does, and makes sure that it answers and knows the token. It is not waited for
+   * unless `retryForMs` says for how long. */
+  static async connect({ signal, retryForMs = 0, ...reach }: ReachOptions & Bounds = {}): Promise<Runner> {
     const runner = new Runner(new Link(reachOf(reach, process.env)));
     try {
-      await runner.getRunner({ signal, retryForMs: 0 });
+      await runner.getRunner({ signal, retryForMs });
       return runner;
     } catch (error) {
       runner.close();
@@ -72,7 +73,7 @@ export class Runner {
 
   /** Opens a URL as a task. A call whose answer was lost is made again under the same request_id: there is one job. */
   async execute(url: string, { signal, retryForMs, ...fields }: ExecuteOptions = {}): Promise<v1.ExecuteResponse> {
-    const request = asked(v1.ExecuteRequestSchema, { requestId: randomUUID(), ...fields, url });
+    const request = asked(v1.ExecuteRequestSchema, { ...fields, requestId: fields.requestId || randomUUID(), url });
     return this.#ask({ call: (calls, options) => calls.execute(request, options), withinMs: EXECUTE_WITHIN_MS }, { signal, retryForMs });
   }
 

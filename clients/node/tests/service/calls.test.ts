@@ -76,6 +76,19 @@ describe('the calls', { skip: missing }, () => {
     assert.deepEqual([Status[job.status], job.isProcessAlive], ['CANCELLED', false]);
   });
 
+  test('a_crowd_that_leaves_at_once_does_not_take_the_others_along', async () => {
+    const task = runner.run(stubUrl('/sleep'));
+    const taskId = await task.taskId();
+    const watching = task.result();
+    const leave = new AbortController();
+    const crowd = Array.from({ length: 300 }, () => runner.watch(taskId, { signal: leave.signal }).next());
+    await crowd[0];
+    leave.abort();
+    await Promise.allSettled(crowd);
+    await task.cancel({ force: true });
+    assert.equal((await soon(watching, 'the end of the task')).status, Status.CANCELLED);
+  });
+
   test('a_list_and_the_stream_after_it_leave_no_gap', async () => {
     const filter = { labels: { of: 'list' } };
     const options = { labels: { of: 'list' } };
@@ -115,7 +128,7 @@ describe('the calls', { skip: missing }, () => {
   test('a_service_is_found_by_its_address_and_a_wrong_token_is_refused_at_once', async () => {
     const named = await service.runner({ server: service.address, tokenFile: `${service.stateDir}/token` });
     assert.equal((await named.getRunner()).limits?.slots, 4);
-    await assert.rejects(Runner.connect({ server: service.address, token: 'wrong' }), { code: 'UNAUTHENTICATED' });
+    await assert.rejects(Runner.connect({ server: service.address, token: 'wrong' }), { code: 'UNAUTHENTICATED', reason: 'TOKEN_INVALID' });
     await assert.rejects(Runner.connect({ server: 'http://127.0.0.1:1', token: 'x' }), { code: 'UNAVAILABLE', message: /127\.0\.0\.1:1/ });
   });
 });
@@ -142,6 +155,13 @@ describe('a restart', { skip: missing }, () => {
   test('what_a_killed_service_left_is_not_shown_the_token', async () => {
     await service.stop('SIGKILL');
     await assert.rejects(Runner.connect({ stateDir: service.stateDir }), { code: 'UNAVAILABLE', message: /no service runs on/ });
+  });
+
+  test('a_service_that_is_not_there_yet_is_waited_for_when_asked', async () => {
+    await service.stop('SIGKILL');
+    const connecting = Runner.connect({ stateDir: service.stateDir, retryForMs: RESTART_MS });
+    await service.start();
+    (await connecting).close();
   });
 
   test('a_log_that_is_followed_goes_on_over_it', async () => {

@@ -29,10 +29,13 @@ describe('a call', () => {
         return { taskId: 't' };
       },
     });
-    assert.equal((await runner.execute('https://example.org/')).taskId, 't');
-    assert.equal(requestIds.length, 2);
-    assert.match(requestIds[0] ?? '', /^[0-9a-f]{8}-/);
-    assert.equal(requestIds[0], requestIds[1]);
+    for (const requestId of [undefined, '', 'mine']) {
+      requestIds.length = 0;
+      assert.equal((await runner.execute('https://example.org/', { requestId })).taskId, 't');
+      assert.equal(requestIds.length, 2);
+      assert.match(requestIds[0] ?? '', requestId ? /^mine$/ : /^[0-9a-f]{8}-/);
+      assert.equal(requestIds[0], requestIds[1]);
+    }
   });
 
   test('what_the_service_refuses_is_not_asked_again', async () => {

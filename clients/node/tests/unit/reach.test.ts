@@ -51,6 +51,13 @@ describe('where it is', () => {
     await assert.rejects(find({ kind: 'at', server: AT, token: { file: join(dir, 'token') } }), /no token at .*\/token/);
   });
 
+  test('what_is_no_token_and_no_certificate_is_said_without_showing_it', async () => {
+    writeFileSync(join(dir, 'odd'), 'se cret');
+    await assert.rejects(find({ kind: 'at', server: AT, token: { file: join(dir, 'odd') } }), (error: Error) => !error.message.includes('cret') && error instanceof TypeError);
+    await assert.rejects(find({ kind: 'at', server: AT, token: { text: '' } }), TypeError);
+    await assert.rejects(find({ kind: 'at', server: AT, token: { text: 'x' }, ca: join(dir, 'odd') }), /odd holds no certificate/);
+  });
+
   test('locks_are_read_as_the_kernel_writes_them', () => {
     const text = [
       '1: FLOCK  ADVISORY  WRITE 8125 fe:00:10018963 0 EOF',

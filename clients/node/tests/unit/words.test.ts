@@ -9,6 +9,7 @@ import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '../../src/ge
 import { Job_Status, JobSchema, plain, resultOf } from '../../src/index.js';
 import { Patience, RETRY_LONGEST_MS, retryDelayMs } from '../../src/patience.js';
 
+const AT = 'http://127.0.0.1:7';
 const unavailable = () => new TaskRunnerError('UNAVAILABLE', 'away');
 
 describe('patience', () => {
@@ -40,7 +41,7 @@ describe('errors', () => {
       { desc: ErrorInfoSchema, value: { reason: 'URL_INVALID', domain: 'taskrunner.comet', metadata: { state: 'asleep' } } },
       { desc: BadRequestSchema, value: { fieldViolations: [{ field: 'url', description: 'must not be empty' }] } },
       { desc: RetryInfoSchema, value: { retryDelay: { seconds: 1n, nanos: 500e6 } } },
-    ]));
+    ]), AT);
     assert.equal(error.code, 'INVALID_ARGUMENT');
     assert.equal(error.reason, 'URL_INVALID');
     assert.equal(error.metadata.state, 'asleep');
@@ -48,13 +49,17 @@ describe('errors', () => {
     assert.equal(error.retryDelayMs, 1500);
     assert.equal(error.message, 'url is empty (URL_INVALID)\n  url: must not be empty');
     assert.equal(passes(error), false);
-    assert.equal(errorOf(error), error);
   });
 
-  test('what_has_no_reason_comes_from_the_connection', () => {
-    const of = (code: Code) => passes(errorOf(new ConnectError('x', code)));
-    for (const code of [Code.Unavailable, Code.Internal, Code.Aborted, Code.Canceled, Code.Unknown, Code.InvalidArgument]) assert.ok(of(code), Code[code]);
-    for (const code of [Code.Unimplemented, Code.Unauthenticated, Code.NotFound, Code.PermissionDenied]) assert.ok(!of(code), Code[code]);
+  test('what_has_no_reason_comes_from_the_connection_or_from_another_program', () => {
+    for (const code of [Code.Unavailable, Code.Internal, Code.Aborted, Code.Canceled, Code.Unknown, Code.InvalidArgument, Code.ResourceExhausted]) {
+      const error = errorOf(new ConnectError('x\n', code), AT);
+      assert.deepEqual([error.code, error.message, passes(error)], ['UNAVAILABLE', `no service answers at ${AT}: x`, true], Code[code]);
+    }
+    for (const code of [Code.Unimplemented, Code.Unauthenticated, Code.NotFound, Code.PermissionDenied]) {
+      const error = errorOf(new ConnectError('HTTP 404', code), AT);
+      assert.deepEqual([error.message, passes(error)], [`what listens at ${AT} answered: HTTP 404`, false], Code[code]);
+    }
   });
 });
 
