@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Tries the client for Node.js: before a service that follows a script, then before the real one
+# (COMET_TASK_RUNNER_BIN, by default target/debug/comet-task-runner) with the stub browser. Builds neither.
+#
+# Without Node.js it says that nothing was run, and without the service what was not; under CI=true it fails.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+missing() {
+    echo "clients/node/test.sh: not run: $1" >&2
+    [ "${CI:-}" = true ] && exit 1
+    exit 0
+}
+command -v node >/dev/null || missing 'Node.js is not installed'
+command -v npm >/dev/null || missing 'npm is not installed'
+node -e 'const [major, minor] = process.versions.node.split(".").map(Number); process.exit(major > 20 || (major === 20 && minor >= 18) ? 0 : 1)' ||
+    missing 'Node.js is older than 20.18'
+
+if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+    touch node_modules/.package-lock.json
+fi
+
+# As it is installed, for the README and the examples; and the tests, since Node.js 20 reads no TypeScript.
+rm -rf dist .tests
+npm run --silent build
+node_modules/.bin/tsc -p tsconfig.tests.json
+
+# One file after another: the machine may have few processors, and the tests have deadlines.
+node --test --test-concurrency=1 --test-reporter="${REPORTER:-spec}" .tests/tests/*/*.test.js
