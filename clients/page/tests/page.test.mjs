@@ -127,7 +127,16 @@ describe('a page that is a task', () => {
 
     test('reports_arrive_in_the_order_in_which_they_were_made', async () => {
       await open(`${pages.url}/idle.html${token()}`);
-      await page.evaluate(() => Promise.all([10, 20, 30].map((n) => window.task.progress(n)).concat(window.task.done('over'))));
+      let held;
+      const first = new Promise((next) => {
+        void page.route('**/callback', (route) => { held = route; next(); }, { times: 1 });
+      });
+      const told = page.evaluate(() => Promise.all([10, 20, 30].map((n) => window.task.progress(n)).concat(window.task.done('over'))));
+      await first;
+      await page.evaluate(() => new Promise(requestAnimationFrame));
+      assert.equal(sent.length, 1, 'the next one waits for the answer to the first');
+      await held.continue();
+      await told;
       assert.deepEqual(sent.map((report) => report.progress ?? report.status), [10, 20, 30, 'DONE']);
       const job = await service.ended(task.taskId);
       assert.deepEqual([job.status, job.callback.result], ['DONE', '"over"']);
@@ -170,9 +179,11 @@ describe('a page that is a task', () => {
 
     test('words_of_any_length_and_kind_are_told_as_far_as_there_is_room', async () => {
       await open(`${pages.url}/idle.html${token()}`);
-      assert.equal(await says(`fail('\\ud83d\\ude00'.repeat(649) + '€'.repeat(9000) + '\\ud800')`), false);
-      const { message } = (await service.ended(task.taskId)).callback;
-      assert.ok(message.startsWith('😀😀') && message.endsWith('€€'), message);
+      await says("progress(1, '€'.repeat(9000))");
+      assert.equal((await status()).sample.progressMessage, '€'.repeat(1300));
+      // Cut through the middle of a sign, with half of another one before it.
+      await says("fail('\\ud800' + '\\ud83d\\ude00'.repeat(900))");
+      assert.equal((await service.ended(task.taskId)).callback.message, `\ufffd${'😀'.repeat(649)}\ufffd`);
     });
 
     test('a_page_that_a_person_opened_tells_nothing_and_meets_no_error', async () => {
