@@ -1,24 +1,37 @@
 // The tab: its token, its link to the stream, its calls and what it shows, tied together.
 
 import { createGrpcWebTransport } from '@connectrpc/connect-web';
-import { signal } from '@preact/signals';
+import { effect, signal } from '@preact/signals';
 
-import { bearer, type Calls, callsOver, cancel, execute } from './client.ts';
+import { bearer, type Calls, callsOver } from './client.ts';
 import { Link } from './link.ts';
-import type { Problem } from './problem.ts';
+import { askedIn } from './list/asked.ts';
+import { History } from './list/history.ts';
+import { Notices } from './notices.ts';
 import type { ToTab } from './protocol.ts';
+import { listQuery } from './route.ts';
 import { buySession, dropToken, onTokenElsewhere, parsePasted, storedToken, storeToken, takeCode } from './session.ts';
 import { Store } from './store.ts';
 
 export class App {
   readonly store = new Store();
+  readonly notices = new Notices();
+  /** Older tasks, on request. */
+  readonly history: History;
+  /** When the runner was last asked how busy it is: after so many changes. */
+  readonly runnerAskedAt = { changes: 0 };
   /** Why the last link or token did not do. */
   readonly entryProblem = signal('');
-  readonly #calls: Calls;
+  /** Each shows the token that there is; when it is refused, the page asks for another one. */
+  readonly calls: Calls;
   readonly #link = new Link(storedToken, (message) => this.#hear(message));
 
   constructor() {
-    this.#calls = callsOver(createGrpcWebTransport({ baseUrl: location.origin, interceptors: [bearer(storedToken)] }));
+    const refused = (token: string) => this.#link.say({ kind: 'refused', token });
+    this.calls = callsOver(createGrpcWebTransport({ baseUrl: location.origin, interceptors: [bearer(storedToken, refused)] }));
+    this.history = new History(this.calls, this.store);
+    this.store.onReplaced = () => this.history.forget();
+    effect(() => this.#ask(listQuery.value));
   }
 
   /** Buys a session if the address has a code, then subscribes. */
@@ -42,24 +55,15 @@ export class App {
     }
   }
 
-  async execute(url: string, retrying: (problem: Problem) => void): Promise<Problem | undefined> {
-    return this.#withToken(() => execute(this.#calls, url, retrying));
-  }
-
-  async cancel(taskId: string): Promise<Problem | undefined> {
-    return this.#withToken(() => cancel(this.#calls, taskId));
-  }
-
   /** Tries again at once instead of at the end of the wait. */
   retry(): void {
     this.#link.say({ kind: 'wake' });
   }
 
-  async #withToken(call: () => Promise<Problem | undefined>): Promise<Problem | undefined> {
-    const token = storedToken();
-    const problem = await call();
-    if (problem?.code === 'unauthenticated' && token !== undefined) this.#link.say({ kind: 'refused', token });
-    return problem;
+  /** The list shows what its address asks for. */
+  #ask(query: string): void {
+    this.store.ask(askedIn(query));
+    this.history.begin();
   }
 
   async #redeemAddress(): Promise<void> {

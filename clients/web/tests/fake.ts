@@ -6,7 +6,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
+import { Code, ConnectError, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 
 import {
@@ -32,6 +32,8 @@ export class Fake {
   readonly jobs = new Map<string, Job>();
   /** Each Execute as it came. */
   readonly executed: ExecuteRequest[] = [];
+  /** Each Execute that was only to be checked and is right. */
+  readonly validated: ExecuteRequest[] = [];
   /** Each WatchJobs as it came. */
   readonly watched: WatchJobsRequest[] = [];
   /** Jobs that somebody asked to cancel. */
@@ -41,6 +43,8 @@ export class Fake {
   /** What problems GetRunner tells. */
   problems: { what: string; remedy: string }[] = [];
   runnersMet = 0;
+  /** Calls beyond those of the list. */
+  more: Partial<ServiceImpl<typeof TaskRunner>> = {};
   /** How often a call showed no good token. */
   refusals = 0;
   #log: { taskId: string; job: Job | undefined }[] = [];
@@ -70,10 +74,11 @@ export class Fake {
         execute: (request, context) => this.#execute(request, context),
         cancelJob: (request, context) => this.#cancel(request.taskId, context),
         getRunner: (_, context) => {
-          this.#admit(context);
+          this.admit(context);
           this.runnersMet += 1;
           return { version: '1.2.3', host: 'here', browsers: [{ name: 'chromium', version: '156' }], ready: true, problems: this.problems };
         },
+        ...this.more,
       }),
       fallback: (request, response) => void this.#page(request as IncomingMessage, response as ServerResponse),
     });
@@ -113,7 +118,8 @@ export class Fake {
     }
   }
 
-  #happened(): void {
+  /** Lets `until` look again. */
+  happened(): void {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
@@ -131,6 +137,11 @@ export class Fake {
     this.#log.push({ taskId, job });
     if (deliver === 'tell') this.send({ kind: Kind.CHANGE, taskId, job, resumeToken: this.#position() });
     return job;
+  }
+
+  /** The changes of a job, the first one first. */
+  history(taskId: string): Job[] {
+    return this.#log.flatMap(({ taskId: id, job }) => (id === taskId && job ? [job] : []));
   }
 
   remove(taskId: string): void {
@@ -169,18 +180,19 @@ export class Fake {
     return `${this.#store}:${this.#log.length}`;
   }
 
-  #admit(context: HandlerContext): void {
+  /** Refuses who shows no good token. */
+  admit(context: HandlerContext): void {
     const shown = context.requestHeader.get('authorization')?.replace('Bearer ', '') ?? '';
     if (this.tokens.has(shown)) return;
     this.refusals += 1;
-    this.#happened();
+    this.happened();
     throw new ConnectError('no valid token', Code.Unauthenticated, undefined, [
       { desc: ErrorInfoSchema, value: { reason: 'TOKEN_INVALID', domain: 'taskrunner.comet' } },
     ]);
   }
 
   async *#watch(request: WatchJobsRequest, context: HandlerContext): AsyncGenerator<Message> {
-    this.#admit(context);
+    this.admit(context);
     const queue: Message[] = [];
     let failed: ConnectError | undefined;
     let ring = () => {};
@@ -191,7 +203,7 @@ export class Fake {
     queue.push(...this.#beginning(request.resumeToken));
     this.#streams.add(stream);
     this.watched.push(request);
-    this.#happened();
+    this.happened();
     context.signal.addEventListener('abort', () => ring());
     try {
       while (!context.signal.aborted) {
@@ -204,7 +216,7 @@ export class Fake {
       }
     } finally {
       this.#streams.delete(stream);
-      this.#happened();
+      this.happened();
     }
   }
 
@@ -224,29 +236,34 @@ export class Fake {
   }
 
   async #execute(request: ExecuteRequest, context: HandlerContext): Promise<{ taskId: string }> {
-    this.#admit(context);
+    this.admit(context);
     if (!/^https?:/.test(request.url)) {
       throw new ConnectError('url has the scheme of no web page', Code.InvalidArgument, undefined, [
         { desc: ErrorInfoSchema, value: { reason: 'URL_INVALID', domain: 'taskrunner.comet' } },
         { desc: BadRequestSchema, value: { fieldViolations: [{ field: 'url', description: 'the scheme must be http or https' }] } },
       ]);
     }
+    if (request.validateOnly) {
+      this.validated.push(request);
+      this.happened();
+      return { taskId: '' };
+    }
     const again = this.executed.find(({ requestId }) => requestId === request.requestId) !== undefined;
     this.executed.push(request);
-    if (!again) this.change(this.taskId(), { url: request.url });
-    this.#happened();
+    const job = again ? undefined : this.change(this.taskId(), { url: request.url, labels: request.labels });
+    this.happened();
     if (this.unanswered > 0) {
       this.unanswered -= 1;
       this.cut();
     }
-    return { taskId: '' };
+    return { taskId: job?.taskId ?? '' };
   }
 
   #cancel(taskId: string, context: HandlerContext): { job: Job } {
-    this.#admit(context);
+    this.admit(context);
     this.cancelled.push(taskId);
     const job = this.change(taskId, { status: Status.STOPPING, reason: Reason.CANCEL_REQUESTED, cancelRequested: true });
-    this.#happened();
+    this.happened();
     return { job };
   }
 
