@@ -129,6 +129,8 @@ mod real_windows;
 mod reference;
 #[path = "it/refusals.rs"]
 mod refusals;
+#[path = "it/request_ids.rs"]
+mod request_ids;
 #[path = "it/restart.rs"]
 mod restart;
 #[path = "it/restart_real.rs"]
@@ -141,6 +143,8 @@ mod runner;
 mod samples;
 #[path = "it/sandbox.rs"]
 mod sandbox;
+#[path = "it/scopes.rs"]
+mod scopes;
 #[path = "it/screenshot.rs"]
 mod screenshot;
 #[path = "it/screenshot_states.rs"]
@@ -167,6 +171,8 @@ mod tiers;
 mod timeouts;
 #[path = "it/tls.rs"]
 mod tls;
+#[path = "it/tls_reload.rs"]
+mod tls_reload;
 #[path = "it/tree_truth.rs"]
 mod tree_truth;
 #[path = "it/upgrade.rs"]

@@ -74,7 +74,7 @@ impl Reach {
         match self.target()? {
             Target::On(state_dir) => Ok(state_dir),
             Target::At { .. } => Err(Problem::Usage(
-                "a link is made from the state directory, on the service's own machine; leave --server out".to_owned(),
+                "this is done in the state directory, on the service's own machine; leave --server out".to_owned(),
             )),
         }
     }

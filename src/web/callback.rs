@@ -10,7 +10,6 @@
 //! ```
 
 use axum::{
-    Extension,
     body::Body,
     extract::{Request, State},
     response::{IntoResponse, Response},
@@ -51,9 +50,10 @@ pub(super) fn route(reports: Reports) -> MethodRouter {
 }
 
 /// A page may try: what it sends is judged when it comes.
-async fn preflight(Extension(id): Extension<RequestId>, headers: HeaderMap) -> Response {
+async fn preflight(request: Request) -> Response {
+    let headers = request.headers();
     let Some(origin) = headers.get(header::ORIGIN).filter(|origin| is_origin(origin)) else {
-        return refusal(&id).into_response();
+        return refusal(&json::Asked::of(request.extensions())).into_response();
     };
     let mut response = StatusCode::NO_CONTENT.into_response();
     let answer = response.headers_mut();
@@ -70,21 +70,21 @@ async fn preflight(Extension(id): Extension<RequestId>, headers: HeaderMap) -> R
 
 async fn report(State(reports): State<Reports>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let id = json::request_id(&parts.extensions);
+    let asked = json::Asked::of(&parts.extensions);
     let sent = match Sent::read(&parts.headers, &parts.extensions, body).await {
         Ok(sent) => sent,
-        Err(failure) => return json::refusal(&json::told(failure, &id)).into_response(),
+        Err(failure) => return json::refusal(&asked.tell(failure)).into_response(),
     };
     if reports.legacy && sent.is_of_old_caller() {
         return legacy::report(&reports.calls, &sent.fields).await;
     }
     if !reports.permits(&sent).await {
-        return refusal(&id).into_response();
+        return refusal(&asked).into_response();
     }
-    let mut response = match reports.pass_on(&sent, &id).await {
+    let mut response = match reports.pass_on(&sent, asked.id()).await {
         Ok(answer) => json::response(StatusCode::OK, answer.to_string()),
-        Err(failure) if failure.reason() == "CALLBACK_TOKEN_INVALID" => return refusal(&id).into_response(),
-        Err(failure) => json::refusal(&json::told(failure, &id)),
+        Err(failure) if failure.reason() == "CALLBACK_TOKEN_INVALID" => return refusal(&asked).into_response(),
+        Err(failure) => json::refusal(&asked.tell(failure)),
     };
     if let Some(origin) = sent.origin {
         response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
@@ -94,11 +94,11 @@ async fn report(State(reports): State<Reports>, request: Request) -> Response {
 }
 
 /// One answer to a wrong token, a foreign origin and an unknown task.
-fn refusal(id: &RequestId) -> http::Response<String> {
+fn refusal(asked: &json::Asked) -> http::Response<String> {
     let text = "callback_token is not this task's, or the page's origin is not one that may report on it: it takes \
                 the token that Execute answered with, and an origin of the task's callback_origins";
     let failure = Failure::refused(StatusCode::FORBIDDEN, "CALLBACK_REFUSED", text);
-    let mut response = json::refusal(&json::told(failure, id));
+    let mut response = json::refusal(&asked.tell(failure));
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("origin"));
     response
 }

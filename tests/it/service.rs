@@ -200,6 +200,21 @@ impl Service {
         self.stderr.try_iter().collect::<Vec<_>>().join("\n")
     }
 
+    /// Reads its log up to a line with these words, and gives all that was read.
+    pub(crate) fn log_until(&self, words: &str) -> String {
+        let deadline = Instant::now() + SOON;
+        let mut read = Vec::new();
+        loop {
+            let Ok(line) = self.stderr.recv_timeout(deadline.saturating_duration_since(Instant::now())) else {
+                panic!("the log does not say {words:?}:\n{}", read.join("\n"));
+            };
+            read.push(line);
+            if read.last().is_some_and(|line| line.contains(words)) {
+                return read.join("\n");
+            }
+        }
+    }
+
     /// All that it wrote to its log, once it has left.
     pub(crate) fn log_to_end(&self) -> String {
         self.stderr.iter().collect::<Vec<_>>().join("\n")

@@ -11,19 +11,19 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
+    Asked,
     call::{cut, within},
     frame::Frames,
-    told,
 };
-use crate::api::{Failure, RequestId, json::Method};
+use crate::api::{Failure, json::Method};
 
 /// Lines of JSON.
 const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 
 /// The lines of a stream. Whoever drops them drops the stream: a caller that leaves is noticed where its connection
 /// is, with nothing in between to wait for.
-pub(super) fn response(method: Method, body: Body, deadline: Option<Instant>, id: RequestId) -> Response {
-    let lines = Lines { id, method, body, frames: Frames::default(), deadline, over: false };
+pub(super) fn response(method: Method, body: Body, deadline: Option<Instant>, asked: Asked) -> Response {
+    let lines = Lines { asked, method, body, frames: Frames::default(), deadline, over: false };
     let lines = unfold(lines, |mut lines| async move {
         let line = lines.next_line().await?;
         Some((Ok::<_, Infallible>(Bytes::from(line + "\n")), lines))
@@ -34,7 +34,7 @@ pub(super) fn response(method: Method, body: Body, deadline: Option<Instant>, id
 }
 
 struct Lines {
-    id: RequestId,
+    asked: Asked,
     method: Method,
     body: Body,
     frames: Frames,
@@ -64,7 +64,7 @@ impl Lines {
                 self.body = Body::empty();
                 match end {
                     End::Well => None,
-                    End::Failed(failure) => Some(json!({ "error": told(failure, &self.id).to_json() }).to_string()),
+                    End::Failed(failure) => Some(json!({ "error": self.asked.tell(failure).to_json() }).to_string()),
                 }
             }
         }

@@ -25,8 +25,9 @@ use axum::{
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::Instant;
+use tracing::Span;
 
-use crate::api::{Failure, REQUEST_BYTES_MAX, RequestId, Speech, json::Method};
+use crate::api::{Caller, Failure, REQUEST_BYTES_MAX, RequestId, Speech, json::Method};
 
 pub(super) use call::Calls;
 use call::{Inner, Sent, within};
@@ -43,25 +44,47 @@ pub(super) async fn entrance(request: Request, next: Next) -> Response {
     if !is_json(request.headers()) {
         return next.run(request).await;
     }
-    let id = request_id(request.extensions());
+    let asked = Asked::of(request.extensions());
     match answer(next, request).await {
         Ok(response) => response,
-        Err(failure) => refusal(&told(failure, &id)).into_response(),
+        Err(failure) => refusal(&asked.tell(failure)).into_response(),
     }
 }
 
-/// The id that the edge gave to the request.
-pub(super) fn request_id(extensions: &Extensions) -> RequestId {
-    extensions.get::<RequestId>().cloned().unwrap_or_default()
+/// What is said of a request in a refusal and in the log.
+#[derive(Clone)]
+pub(super) struct Asked {
+    id: RequestId,
+    /// Its caller showed a token.
+    known: bool,
+    span: Span,
 }
 
-/// A failure with the id of its request; what no call inside has told of is logged here.
-pub(super) fn told(failure: Failure, id: &RequestId) -> Failure {
-    let is_ours = failure.request_id().is_none();
-    if is_ours {
-        tracing::debug!(code = failure.code, reason = failure.reason(), "refused a request in JSON");
+impl Asked {
+    /// As the edge found it.
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        let id = extensions.get::<RequestId>().cloned().unwrap_or_default();
+        Self { id, known: extensions.get::<Caller>().is_some(), span: Span::current() }
     }
-    failure.with_request_id(id)
+
+    pub(super) fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// A failure with the id of its request; what no call inside has logged is logged here.
+    pub(super) fn tell(&self, failure: Failure) -> Failure {
+        if failure.request_id().is_none() {
+            let _in = self.span.enter();
+            let (code, reason) = (failure.code, failure.reason());
+            // Everybody may try, so that a line for each would be a flood.
+            if self.known {
+                tracing::info!(code, reason, "refused a request");
+            } else {
+                tracing::debug!(code, reason, "refused a request");
+            }
+        }
+        failure.with_request_id(&self.id)
+    }
 }
 
 /// The answer to a refused caller that speaks JSON.
@@ -119,9 +142,9 @@ async fn answer(inner: impl Inner, request: Request) -> Result<Response, Failure
     let json = within(deadline, whole(body)).await??;
     let sent = Sent { method, deadline, json: &json };
     if sent.method.is_stream() {
-        let id = request_id(&parts.extensions);
+        let asked = Asked::of(&parts.extensions);
         let (method, body) = sent.stream(inner, parts).await?;
-        Ok(lines::response(method, body, deadline, id))
+        Ok(lines::response(method, body, deadline, asked))
     } else {
         let json = sent.unary(inner, parts).await?;
         Ok(response(StatusCode::OK, json).into_response())

@@ -47,7 +47,8 @@ pub fn add_token(path: &Path, wanted: &NewToken) -> Result<String, TokensError> 
     let mut bytes = [0; TOKEN_BYTES];
     getrandom::fill(&mut bytes).expect("the system gives random bytes, as it did for the keys");
     let token = BASE64_URL_SAFE_NO_PAD.encode(bytes);
-    let entry = TokenEntry { name, scope: wanted.scope, hash: token_hash(&token), expires_at: wanted.expires_at };
+    let expires_at = wanted.expires_at.map(whole_seconds);
+    let entry = TokenEntry { name, scope: wanted.scope, hash: token_hash(&token), expires_at };
     place.write(&with(&text, &entry), &[entries, vec![entry]].concat())?;
     Ok(token)
 }
@@ -66,6 +67,11 @@ pub fn remove_token(path: &Path, name: &str) -> Result<(), TokensError> {
     };
     entries.remove(at);
     place.write(&without(&text, name), &entries)
+}
+
+/// As it is written: nobody reads more of it.
+fn whole_seconds(time: WallTime) -> WallTime {
+    WallTime::from_micros(time.micros() / 1_000_000 * 1_000_000)
 }
 
 /// The text with one more token at its end.
@@ -182,14 +188,14 @@ mod tests {
     fn a_token_is_added_by_its_hash_and_removed_by_its_name() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("tokens.toml");
-        let end = WallTime::from_micros(1_800_000_000_000_000);
+        let end = WallTime::from_micros(1_800_000_000_987_654);
         let first = add_token(&path, &wanted("first")).unwrap();
         let second = add_token(&path, &NewToken { expires_at: Some(end), ..wanted("second") }).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert!(!text.contains(&first) && !text.contains(&second), "{text}");
         let entries = read_tokens(&path).unwrap().unwrap();
         assert_eq!(entries[0].hash, token_hash(&first));
-        assert_eq!((entries[1].hash, entries[1].expires_at), (token_hash(&second), Some(end)));
+        assert_eq!((entries[1].hash, entries[1].expires_at), (token_hash(&second), Some(whole_seconds(end))));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "nothing is left beside it");
 
