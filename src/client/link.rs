@@ -44,6 +44,11 @@ impl Link {
         Ok(current.found().expect("there is a connection by now"))
     }
 
+    /// There is a connection, which has not failed as yet.
+    pub(super) fn is_up(&self) -> bool {
+        self.lock().client.is_some()
+    }
+
     /// Lets go of a connection that failed.
     pub(super) fn leave(&self, generation: u64) {
         let mut current = self.lock();
