@@ -52,8 +52,9 @@ impl Link {
     /// Lets go of a connection that failed.
     pub(super) fn leave(&self, generation: u64) {
         let mut current = self.lock();
-        if current.generation == generation {
-            current.client = None;
+        if current.generation == generation && current.client.take().is_some() {
+            // Once, however many wait for it.
+            tracing::warn!("the service does not answer; trying again");
         }
     }
 
