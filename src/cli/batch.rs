@@ -1,6 +1,6 @@
 //! Tasks of one call, so many at once, each followed to its end.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -22,6 +22,9 @@ use crate::{
 /// News that wait to be printed; when it is full the errands wait, and with them their streams.
 const NEWS_MAX: usize = 64;
 
+/// How long one of several tasks waits for room in the service's queue: that of a thousand others, a few seconds each.
+const ROOM_FOR: Duration = Duration::from_secs(3600);
+
 /// What is to be done.
 pub(super) struct Batch<'a> {
     /// The service that does it.
@@ -41,6 +44,7 @@ struct Work {
     runner: Runner,
     host: Host,
     samples: bool,
+    room_for: Option<Duration>,
     waiting: VecDeque<(usize, ExecuteRequest)>,
     /// Those under way. Each ends with the job as it was then, or with what went wrong.
     errands: JoinSet<(usize, Result<Job, Problem>)>,
@@ -60,6 +64,7 @@ impl Batch<'_> {
             runner: self.runner,
             host: self.host,
             samples: view.wants_samples(),
+            room_for: (!alone).then_some(ROOM_FOR),
             waiting: self.requests.into_iter().enumerate().collect(),
             errands: JoinSet::new(),
             stops: watch::Sender::new(0),
@@ -90,7 +95,7 @@ impl Batch<'_> {
                     let (index, ended) = ended.expect("an errand neither panics nor is aborted before its end");
                     work.count(ended, index, alone, view)
                 }
-                _ = ticks.tick(), if view.ticks() => view.tick(),
+                _ = ticks.tick(), if view.ticks() => view.tick(work.runner.is_connected()),
             };
             if let Err(problem) = printed
                 && unprintable.is_none()
@@ -121,6 +126,7 @@ impl Work {
                 runner: self.runner.clone(),
                 request,
                 host: self.host,
+                room_for: self.room_for,
                 samples: self.samples,
                 stops: self.stops.subscribe(),
                 stops_heard: 0,

@@ -13,7 +13,7 @@ use super::{
     print::{Printer, change_line, plain, print_line},
     screen::Screen,
     table::Table,
-    terminal::{FAINT, Line, Terminal, USUAL},
+    terminal::{FAINT, Line, Terminal},
     view::TICK,
 };
 use crate::{
@@ -40,7 +40,7 @@ pub(super) async fn follow(
     printer: Printer,
 ) -> Result<Exit, Problem> {
     let mut watch = runner.watch_jobs(request);
-    let mut board = Board::default();
+    let mut board = Board { connected: true, ..Board::default() };
     let terminal = match printer {
         Printer::Lines => Terminal::of_stdout(),
         Printer::Json => None,
@@ -66,6 +66,7 @@ pub(super) async fn follow(
             }
             _ = ticks.tick(), if screen.is_some() => {
                 if let Some((terminal, screen)) = &mut screen {
+                    board.connected = runner.is_connected();
                     let block = board.block(*terminal, terminal.size().rows, &crowd);
                     screen.show(&[], block)?;
                 }
@@ -96,6 +97,7 @@ fn print(printer: &Printer, message: &WatchJobsResponse) -> Result<(), Problem> 
 struct Board {
     jobs: BTreeMap<String, (Job, Option<Sample>)>,
     synced: bool,
+    connected: bool,
 }
 
 impl Board {
@@ -177,12 +179,15 @@ impl Board {
             text.push_str(&format!(", {} of them not shown", shown.len() - room));
         }
         match crowd {
+            Crowd::All | Crowd::These(_) if !self.connected => {
+                text.push_str("; the service does not answer; trying again");
+            }
             Crowd::All if self.synced => text.push_str("; Ctrl-C leaves them to go on"),
             Crowd::All => text.push_str("; asking for more"),
             Crowd::These(_) => {}
         }
         let mut foot = terminal.line(columns);
-        foot.push(&text, FAINT).push("", USUAL);
+        foot.push(&text, FAINT);
         lines.push(foot);
         lines
     }
@@ -219,7 +224,7 @@ mod tests {
 
     #[test]
     fn what_is_live_stands_above_what_is_over_and_the_newest_above_all() {
-        let mut board = Board::default();
+        let mut board = Board { connected: true, ..Board::default() };
         for (task_id, status) in
             [("1", Status::Running), ("2", Status::Done), ("3", Status::Created), ("4", Status::Failed)]
         {

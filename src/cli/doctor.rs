@@ -85,7 +85,7 @@ fn of_runner(runner: &GetRunnerResponse) -> Vec<Finding> {
     let load = runner.load.unwrap_or_default();
     let limits = runner.limits.unwrap_or_default();
     let what = format!(
-        "version {} runs: {} of {} slots taken, {} of {} launches under way, {} of {} windows open, {} waiting, {} watching",
+        "version {} runs: {} of {} slots taken, {} of {} launches under way, {} of {} windows open, {} waiting, {} watching; the token's scope is {}",
         runner.version,
         load.slots_taken,
         limits.slots,
@@ -94,7 +94,8 @@ fn of_runner(runner: &GetRunnerResponse) -> Vec<Finding> {
         load.windows_open,
         limits.windows_max,
         load.queue_len,
-        load.watchers
+        load.watchers,
+        runner.scope().as_str_name()
     );
     let mut findings = vec![if runner.version == env!("CARGO_PKG_VERSION") {
         Finding::ok(about, what)

@@ -4,7 +4,7 @@ use std::{future, pin::Pin, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{Problem, files};
@@ -13,12 +13,17 @@ use crate::{
         CancelJobRequest, ExecuteRequest, ExecuteResponse, Job, WatchJobRequest, WatchJobResponse,
         watch_job_request::Until,
     },
-    client::Runner,
+    client::{Error, Runner},
 };
 
 /// How long somebody who has said stop twice is kept waiting for the end that was forced: a kill takes milliseconds, so
 /// by then the service is away or the machine is stuck.
 const LEAVE_WITHIN: Duration = Duration::from_secs(3);
+
+/// The reason of a service whose queue has no room.
+const QUEUE_FULL: &str = "QUEUE_FULL";
+/// How long to wait for room where the service does not say: its own word is a second.
+const ROOM_DELAY: Duration = Duration::from_secs(1);
 
 /// What an errand tells while it is under way.
 #[derive(Debug)]
@@ -48,6 +53,8 @@ pub(super) struct Errand {
     pub(super) request: ExecuteRequest,
     /// Whose that service is.
     pub(super) host: Host,
+    /// How long a full queue is waited for: not at all by one task alone, whose caller is told at once.
+    pub(super) room_for: Option<Duration>,
     /// Readings are wanted too.
     pub(super) samples: bool,
     /// How often somebody has said stop: once asks, twice forces.
@@ -81,8 +88,9 @@ impl Errand {
 
     /// Has the task made.
     async fn execute(&mut self) -> Result<ExecuteResponse, Problem> {
-        let runner = self.runner.clone();
-        let call = runner.execute(self.request.clone());
+        let (runner, request) = (self.runner.clone(), self.request.clone());
+        let room_until = self.room_for.map(|room_for| Instant::now() + room_for);
+        let call = make(&runner, &request, room_until, self.stops.clone());
         tokio::pin!(call);
         loop {
             tokio::select! {
@@ -174,10 +182,32 @@ impl Errand {
     }
 }
 
+/// Has a task made, and waits until `room_until` for room in the service's queue, unless somebody says stop meanwhile.
+async fn make(
+    runner: &Runner,
+    request: &ExecuteRequest,
+    room_until: Option<Instant>,
+    mut stops: watch::Receiver<usize>,
+) -> Result<ExecuteResponse, Error> {
+    loop {
+        let refused = match runner.execute(request.clone()).await {
+            Err(Error::Refused(refused)) if refused.reason == QUEUE_FULL => refused,
+            answer => return answer,
+        };
+        if room_until.is_none_or(|until| Instant::now() >= until) {
+            return Err(Error::Refused(refused));
+        }
+        tokio::select! {
+            () = sleep(refused.retry_delay.unwrap_or(ROOM_DELAY)) => {}
+            () = another(&mut stops) => return Err(Error::Refused(refused)),
+        }
+    }
+}
+
 /// Waits until stop is said once more.
 async fn another(stops: &mut watch::Receiver<usize>) {
     if stops.changed().await.is_err() {
-        future::pending().await
+        future::pending::<()>().await;
     }
 }
 

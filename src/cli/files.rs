@@ -13,6 +13,7 @@ use super::{
     Exit, Problem,
     args::{Format, Reach},
     print::{Printer, day_and_clock, plain},
+    progress::Progress,
 };
 use crate::{
     api::v1::{GetStatusRequest, Job, JobFile, ReadFileRequest, ReadFileResponse},
@@ -43,11 +44,16 @@ impl Files {
         match &self.name {
             None => list(&mut client, self.task_id, self.format).await?,
             Some(name) => {
+                let total = match &self.output {
+                    Some(_) => size(&mut client, &self.task_id, name).await?,
+                    None => 0,
+                };
                 let request = ReadFileRequest { task_id: self.task_id, name: name.clone(), offset: 0 };
                 let pieces = client.read_file(request).await?.into_inner();
                 match &self.output {
-                    None => copy(pieces, &mut io::stdout()).await?,
-                    Some(path) => save(pieces, path).await?,
+                    // Nothing is said beside what may go to the same terminal.
+                    None => copy(pieces, &mut io::stdout(), Progress::unseen()).await?,
+                    Some(path) => save(pieces, path, Progress::of(total)).await?,
                 }
             }
         }
@@ -65,10 +71,17 @@ pub(super) async fn save_here(client: &mut Client, task_id: &str, saved: &mut Ve
             return Err(Problem::Usage(format!("{} is there already, so the download is not saved", path.display())));
         }
         let request = ReadFileRequest { task_id: task_id.to_owned(), name: file.name.clone(), offset: 0 };
-        save(client.read_file(request).await?.into_inner(), &path).await?;
+        save(client.read_file(request).await?.into_inner(), &path, Progress::unseen()).await?;
         saved.push(file.name);
     }
     Ok(())
+}
+
+/// How large a file is; zero when there is none of that name.
+async fn size(client: &mut Client, task_id: &str, name: &str) -> Result<u64, Problem> {
+    let answer = client.get_status(GetStatusRequest { task_id: task_id.to_owned() }).await?.into_inner();
+    let files = answer.job.unwrap_or_default().files;
+    Ok(files.iter().find(|file| file.name == name).map_or(0, |file| file.size_bytes))
 }
 
 async fn list(client: &mut Client, task_id: String, format: Format) -> Result<(), Problem> {
@@ -89,14 +102,14 @@ fn file_line(file: &JobFile) -> String {
 }
 
 /// A file beside the one that is wanted takes its place once it is whole.
-async fn save(pieces: Streaming<ReadFileResponse>, path: &Path) -> Result<(), Problem> {
+async fn save(pieces: Streaming<ReadFileResponse>, path: &Path, progress: Progress) -> Result<(), Problem> {
     let Some(name) = path.file_name() else {
         return Err(Problem::Usage(format!("{} names no file to write to", path.display())));
     };
     let unfinished = path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
     let fault = |error: io::Error| Problem::Usage(format!("{} cannot be written: {error}", path.display()));
     let mut file = File::create_new(&unfinished).map_err(fault)?;
-    let mut written = copy(pieces, &mut file).await;
+    let mut written = copy(pieces, &mut file, progress).await;
     if written.is_ok() {
         written = fs::rename(&unfinished, path).map_err(fault);
     }
@@ -107,9 +120,14 @@ async fn save(pieces: Streaming<ReadFileResponse>, path: &Path) -> Result<(), Pr
     written
 }
 
-async fn copy(mut pieces: Streaming<ReadFileResponse>, to: &mut impl Write) -> Result<(), Problem> {
+async fn copy(
+    mut pieces: Streaming<ReadFileResponse>,
+    to: &mut impl Write,
+    mut progress: Progress,
+) -> Result<(), Problem> {
     while let Some(piece) = pieces.message().await? {
         to.write_all(&piece.data).map_err(Problem::Output)?;
+        progress.add(piece.data.len());
     }
     to.flush().map_err(Problem::Output)
 }

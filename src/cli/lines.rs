@@ -67,7 +67,7 @@ impl View for Lines {
         Ok(())
     }
 
-    fn tick(&mut self) -> Result<(), Problem> {
+    fn tick(&mut self, _: bool) -> Result<(), Problem> {
         Ok(())
     }
 

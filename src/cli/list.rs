@@ -7,16 +7,20 @@ use clap::Args;
 use super::{
     Exit, Problem,
     args::{Format, Reach},
+    board::{self, Crowd},
     order::label,
     print::{CREATED_WIDTH, Printer, STATUS_WIDTH, day_and_clock, plain, print_line},
+    retry::RetryFor,
     span,
     table::Table,
     terminal::{Terminal, cut},
 };
-use crate::api::v1::{Job, JobFilter, ListJobsRequest, job};
+use crate::api::v1::{Job, JobFilter, ListJobsRequest, WatchJobsRequest, job};
 
 /// Tasks that are asked for at once, the most that the service gives.
 const PAGE_SIZE_MAX: u32 = 1000;
+/// How long ago a task may have been over to be followed unasked: as long as a person remembers it.
+const FOLLOW_SINCE: Duration = Duration::from_secs(3600);
 /// Widest line: a task's whole id, and still beside another window.
 const LINE_CHARS_MAX: usize = 100;
 /// A task's id.
@@ -42,6 +46,11 @@ pub(super) struct List {
     /// At most so many; 0 means all
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: u32,
+    /// Go on with their changes, as `watch` does: those that are live, were over within --since [default: 1h], or come
+    #[arg(long, short, conflicts_with_all = ["statuses", "limit"])]
+    follow: bool,
+    #[command(flatten)]
+    retry: RetryFor,
     #[command(flatten)]
     reach: Reach,
     #[command(flatten)]
@@ -50,15 +59,22 @@ pub(super) struct List {
 
 impl List {
     pub(super) async fn run(self) -> Result<Exit, Problem> {
-        let mut client = self.reach.target()?.connect().await?;
+        let runner = self.reach.runner(self.retry).await?;
         let printer = Printer::new(self.format);
         let mut request = self.request();
+        if self.follow {
+            // Live ones are meant however long ago they were made.
+            let filter = request.filter.map(|filter| JobFilter { created_after: None, ..filter });
+            let since = span::to_proto(self.since.unwrap_or(FOLLOW_SINCE));
+            let request = WatchJobsRequest { filter, since, ..WatchJobsRequest::default() };
+            return board::follow(&runner, request, Crowd::All, printer).await;
+        }
         let mut left = if self.limit == 0 { u32::MAX } else { self.limit };
         let mut told = false;
         let table = Terminal::of_stdout().map(|terminal| Table::fit(terminal, terminal.size().columns));
         loop {
             request.page_size = i32::try_from(left.min(PAGE_SIZE_MAX)).unwrap_or_default();
-            let page = client.list_jobs(request.clone()).await?.into_inner();
+            let page = runner.list(request.clone()).await?;
             for job in &page.jobs {
                 if !told && !self.format.json {
                     print_line(&table.map_or_else(heading, |table| table.heading().text().to_owned()))?;

@@ -9,7 +9,7 @@ use clap::builder::styling::{AnsiColor, Style};
 
 use super::{
     Problem,
-    errand::News,
+    errand::{Host, News},
     lines::problem_line,
     print::{REASON_WIDTH, STATUS_WIDTH, change_words, clock},
     screen::Screen,
@@ -18,7 +18,7 @@ use super::{
     terminal::{BOLD, FAINT, Line, Terminal, USUAL, style_of},
     view::View,
 };
-use crate::api::v1::{Job, Sample, WatchJobResponse};
+use crate::api::v1::{Job, Sample, WatchJobResponse, job::Status};
 
 /// What turns while something is under way, in characters that every terminal has.
 const TURNS: [&str; 4] = ["|", "/", "-", "\\"];
@@ -44,10 +44,14 @@ pub(super) struct Live {
     turn: usize,
     since: Instant,
     stops: usize,
+    connected: bool,
+    host: Host,
+    /// The only task, once it is over.
+    last: Option<Job>,
 }
 
 impl Live {
-    pub(super) fn new(terminal: Terminal, urls: Vec<String>) -> Self {
+    pub(super) fn new(terminal: Terminal, urls: Vec<String>, host: Host) -> Self {
         Self {
             terminal,
             screen: Screen::new(terminal),
@@ -57,6 +61,9 @@ impl Live {
             turn: 0,
             since: Instant::now(),
             stops: 0,
+            connected: true,
+            host,
+            last: None,
         }
     }
 
@@ -111,6 +118,11 @@ impl Live {
             let now = SystemTime::now();
             lines.extend(self.rows.values().take(shown).map(|row| table.row(&row.job, row.sample.as_ref(), now)));
             lines.push(self.progress(size.columns));
+        }
+        if !self.connected {
+            let mut line = self.terminal.line(size.columns);
+            line.push("the service does not answer; trying again", AnsiColor::Yellow.on_default());
+            lines.push(line);
         }
         if self.stops > 0 {
             let mut line = self.terminal.line(size.columns);
@@ -188,6 +200,7 @@ impl View for Live {
         self.tally.count(job);
         self.rows.remove(&index);
         if self.alone() {
+            self.last = Some(job.clone());
             return Ok(());
         }
         let stay = self.summary(job);
@@ -214,8 +227,9 @@ impl View for Live {
         self.show(&[])
     }
 
-    fn tick(&mut self) -> Result<(), Problem> {
+    fn tick(&mut self, connected: bool) -> Result<(), Problem> {
         self.turn += 1;
+        self.connected = connected;
         self.show(&[])
     }
 
@@ -229,9 +243,14 @@ impl View for Live {
 
     fn end(&mut self, unbegun: usize) -> Result<(), Problem> {
         let mut stay = Vec::new();
+        let mut line = self.terminal.line(UNBOUNDED);
         if !self.alone() {
-            let mut line = self.terminal.line(UNBOUNDED);
             line.push(&self.tally.line(unbegun), BOLD);
+            stay.push(line);
+        } else if let Some(job) = self.last.take().filter(|job| job.status() == Status::Failed)
+            && self.host == Host::Lasting
+        {
+            line.push(&format!("comet-task-runner log {}  shows what its browser said", job.task_id), FAINT);
             stay.push(line);
         }
         self.screen.show(&stay, Vec::new())
@@ -246,7 +265,7 @@ impl Drop for Live {
 }
 
 /// A bar, full by so much of the whole.
-fn bar(part: u64, whole: u64) -> String {
+pub(super) fn bar(part: u64, whole: u64) -> String {
     let full = usize::try_from(part.min(whole) * BAR_COLUMNS as u64 / whole.max(1)).unwrap_or_default();
     format!("[{}{}]", "#".repeat(full), "-".repeat(BAR_COLUMNS - full))
 }

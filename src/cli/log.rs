@@ -2,13 +2,17 @@
 
 use std::fmt::Write as _;
 
-use clap::{Args, ValueEnum};
+use clap::{
+    Args, ValueEnum,
+    builder::styling::{AnsiColor, Style},
+};
 
 use super::{
     Exit, Problem,
     args::{Format, Reach},
     print::{Printer, clock, plain},
     retry::RetryFor,
+    terminal::{FAINT, Terminal, USUAL},
 };
 use crate::api::v1::{
     LogEntry, ReadLogRequest, ReadLogResponse,
@@ -74,10 +78,11 @@ impl Log {
             ..ReadLogRequest::default()
         };
         let printer = Printer::new(self.format);
+        let terminal = Terminal::of_stdout();
         let mut log = runner.read_log(request);
         while let Some(answer) = log.next().await? {
             if !answer.entries.is_empty() || answer.dropped_count > 0 || answer.reset {
-                printer.print("ReadLogResponse", &answer, || lines(&answer))?;
+                printer.print("ReadLogResponse", &answer, || lines(&answer, terminal))?;
             }
         }
         Ok(Exit::Done)
@@ -85,7 +90,7 @@ impl Log {
 }
 
 /// The entries, a line each; further lines of one are indented, so that no text can pass for another entry.
-fn lines(answer: &ReadLogResponse) -> String {
+fn lines(answer: &ReadLogResponse, terminal: Option<Terminal>) -> String {
     let mut lines = String::new();
     if answer.reset {
         lines.push_str("-- the log was lost and begins anew\n");
@@ -94,19 +99,21 @@ fn lines(answer: &ReadLogResponse) -> String {
         let _ = writeln!(lines, "-- {} entries were dropped", answer.dropped_count);
     }
     for entry in &answer.entries {
-        entry_lines(&mut lines, entry);
+        entry_lines(&mut lines, entry, terminal);
     }
     lines.truncate(lines.trim_end().len());
     lines
 }
 
-fn entry_lines(lines: &mut String, entry: &LogEntry) {
+fn entry_lines(lines: &mut String, entry: &LogEntry, terminal: Option<Terminal>) {
     let LogEntry { url, line, .. } = entry;
     let mut text = entry.text.lines();
     let first = plain(text.next().unwrap_or_default());
     let (source, level) = (entry.source().as_str_name(), entry.level().as_str_name());
     let at = clock(entry.said_at.as_ref());
-    let _ = write!(lines, "{at}  {level:LEVEL_WIDTH$}  {source:LEVEL_WIDTH$}  {first}");
+    let level = format!("{level:LEVEL_WIDTH$}");
+    let level = terminal.map_or_else(|| level.clone(), |terminal| terminal.paint(&level, style(entry.level())));
+    let _ = write!(lines, "{at}  {level}  {source:LEVEL_WIDTH$}  {first}");
     if !url.is_empty() {
         let at_line = if *line > 0 { format!(":{line}") } else { String::new() };
         let _ = write!(lines, "  ({}{at_line})", plain(url));
@@ -114,6 +121,16 @@ fn entry_lines(lines: &mut String, entry: &LogEntry) {
     lines.push('\n');
     for further in text {
         let _ = writeln!(lines, "    {}", plain(further));
+    }
+}
+
+/// The colour of a level.
+fn style(level: Level) -> Style {
+    match level {
+        Level::Unspecified | Level::Debug => FAINT,
+        Level::Info => USUAL,
+        Level::Warning => AnsiColor::Yellow.on_default(),
+        Level::Error => AnsiColor::Red.on_default(),
     }
 }
 
@@ -156,7 +173,7 @@ mod tests {
             ..LogEntry::default()
         };
         let answer = ReadLogResponse { entries: vec![entry], dropped_count: 3, ..ReadLogResponse::default() };
-        let lines = lines(&answer);
+        let lines = lines(&answer, None);
         let [dropped, first, second] = lines.lines().collect::<Vec<_>>()[..] else { panic!("{lines}") };
         assert_eq!(dropped, "-- 3 entries were dropped");
         assert!(first.ends_with("  ERROR    CONSOLE  no\u{fffd}[2J  (http://a/\u{fffd}b.js:7)"), "{first}");

@@ -21,6 +21,7 @@ mod own;
 mod print;
 mod problem;
 mod profiles;
+mod progress;
 mod reference;
 mod rerun;
 mod retry;
@@ -143,10 +144,8 @@ impl Cli {
     pub fn configure(&mut self) -> Result<Logging, Problem> {
         match &mut self.verb {
             Verb::Serve(verb) => verb.configure(),
+            Verb::Run(_) | Verb::Rerun(_) | Verb::Watch(_) => Ok(beside_a_table(Logging::of_a_call())),
             Verb::Doctor(_)
-            | Verb::Run(_)
-            | Verb::Rerun(_)
-            | Verb::Watch(_)
             | Verb::Log(_)
             | Verb::List(_)
             | Verb::Status(_)
@@ -190,6 +189,15 @@ impl Cli {
             Verb::Man(verb) => verb.run(),
             Verb::Reference(verb) => verb.run(),
         }
+    }
+}
+
+/// A table says itself when the service is away; a warning on the same terminal would be written across it.
+fn beside_a_table(logging: Logging) -> Logging {
+    let unasked = std::env::var_os("RUST_LOG").is_none_or(|filter| filter.is_empty());
+    match terminal::Terminal::of_stdout() {
+        Some(_) if unasked => Logging { filter: "error".to_owned(), ..logging },
+        Some(_) | None => logging,
     }
 }
 

@@ -40,6 +40,6 @@ impl Rerun {
         let request = ExecuteRequest { request_id: Uuid::new_v4().to_string(), ..asked.ok_or_else(older)? };
         let urls = vec![request.url.clone()];
         let batch = Batch { runner, host: Host::Lasting, requests: vec![request], parallel: 1, signals: &mut signals };
-        batch.run(&mut *view(Printer::new(self.format), urls)).await
+        batch.run(&mut *view(Printer::new(self.format), urls, Host::Lasting)).await
     }
 }

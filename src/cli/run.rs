@@ -112,6 +112,6 @@ impl Run {
         };
         let requests = urls.iter().map(|url| self.order.to_proto(url, after_finish)).collect();
         let batch = Batch { runner, host, requests, parallel: self.parallel.get(), signals };
-        batch.run(&mut *view(Printer::new(self.format), urls)).await
+        batch.run(&mut *view(Printer::new(self.format), urls, host)).await
     }
 }

@@ -11,8 +11,10 @@ use crate::api::v1::{Job, Sample};
 
 /// A task's id. It is never cut, since every call takes it whole.
 const ID_WIDTH: usize = 36;
-/// Narrowest room for the URL that is worth a column before it.
+/// Narrowest room for the URL that is worth a column which nobody can do without.
 const URL_COLUMNS_MIN: usize = 16;
+/// Narrowest room for it that is worth any other column: a host and the beginning of a path.
+const URL_COLUMNS_GOOD: usize = 40;
 
 /// Which columns there is room for.
 #[derive(Clone, Copy, Debug)]
@@ -29,13 +31,14 @@ impl Table {
     /// The table for a terminal of so many columns.
     pub(super) fn fit(terminal: Terminal, columns: usize) -> Self {
         let mut left = columns.saturating_sub(STATUS_WIDTH + GAP + URL_COLUMNS_MIN);
-        let mut room_for = |width: usize| {
-            let fits = width + GAP <= left;
+        let mut room_for = |width: usize, spare: usize| {
+            let fits = width + GAP + spare <= left;
             left -= if fits { width + GAP } else { 0 };
             fits
         };
-        let (task, time) = (room_for(ID_WIDTH), room_for(SPAN_WIDTH));
-        let (reason, created) = (room_for(REASON_WIDTH), room_for(CREATED_WIDTH));
+        let (task, time) = (room_for(ID_WIDTH, 0), room_for(SPAN_WIDTH, 0));
+        let spare = URL_COLUMNS_GOOD - URL_COLUMNS_MIN;
+        let (reason, created) = (room_for(REASON_WIDTH, spare), room_for(CREATED_WIDTH, spare));
         Self { terminal, columns, task, time, reason, created }
     }
 
@@ -140,5 +143,6 @@ mod tests {
         assert!(usual.ends_with('\u{2026}'), "{usual}");
         let (heading, wide) = row(120);
         assert!(heading.contains("REASON") && wide.contains("LAUNCHED"), "{heading}\n{wide}");
+        assert!(!heading.contains("CREATED") && row(140).0.contains("CREATED"), "{heading}");
     }
 }

@@ -54,6 +54,11 @@ impl Terminal {
         Size { columns, rows }
     }
 
+    /// A harmless text in a colour, where that is wanted.
+    pub(super) fn paint(self, text: &str, style: Style) -> String {
+        self.line(usize::MAX).push(text, style).text().to_owned()
+    }
+
     /// An empty line that takes at most so many columns.
     pub(super) fn line(self, columns: usize) -> Line {
         Line { text: String::new(), width: 0, left: columns, colour: self.colour }

@@ -2,7 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Problem, errand::News, lines::Lines, live::Live, print::Printer, terminal::Terminal};
+use super::{
+    Problem,
+    errand::{Host, News},
+    lines::Lines,
+    live::Live,
+    print::Printer,
+    terminal::Terminal,
+};
 use crate::api::v1::Job;
 
 /// How often what moves on a terminal is drawn anew: often enough for a person to see that it lives.
@@ -18,8 +25,8 @@ pub(super) trait View {
     fn failed(&mut self, index: usize, problem: &Problem) -> Result<(), Problem>;
     /// Somebody has said stop, for so many times by now.
     fn stopping(&mut self, times: usize) -> Result<(), Problem>;
-    /// A little time has passed.
-    fn tick(&mut self) -> Result<(), Problem>;
+    /// A little time has passed, and the service is there or away.
+    fn tick(&mut self, connected: bool) -> Result<(), Problem>;
     /// It wants to hear of that.
     fn ticks(&self) -> bool;
     /// It has use for readings.
@@ -29,9 +36,9 @@ pub(super) trait View {
 }
 
 /// The view for whoever reads standard output.
-pub(super) fn view(printer: Printer, urls: Vec<String>) -> Box<dyn View> {
+pub(super) fn view(printer: Printer, urls: Vec<String>, host: Host) -> Box<dyn View> {
     match (printer, Terminal::of_stdout()) {
-        (Printer::Lines, Some(terminal)) => Box::new(Live::new(terminal, urls)),
+        (Printer::Lines, Some(terminal)) => Box::new(Live::new(terminal, urls, host)),
         (printer, _) => Box::new(Lines::new(printer, urls)),
     }
 }

@@ -9,7 +9,7 @@ use super::{
     Exit, Problem,
     args::{Format, Reach},
     board::{self, Crowd},
-    errand::News,
+    errand::{Host, News},
     order::label,
     print::Printer,
     retry::RetryFor,
@@ -95,7 +95,7 @@ impl Watch {
             until: until.into(),
             ..WatchJobRequest::default()
         });
-        let mut view = view(Printer::new(self.format), vec![task_id.to_owned()]);
+        let mut view = view(Printer::new(self.format), vec![task_id.to_owned()], Host::Lasting);
         if view.wants_samples() {
             watch = watch.with_samples();
         }
@@ -107,7 +107,7 @@ impl Watch {
                     Some(message) => view.take(0, &News::Told(Box::new(message)))?,
                     None => break,
                 },
-                _ = ticks.tick(), if view.ticks() => view.tick()?,
+                _ = ticks.tick(), if view.ticks() => view.tick(runner.is_connected())?,
             }
         }
         view.end(0)?;

@@ -88,9 +88,9 @@ impl From<Status> for Error {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.message.is_empty() {
-            write!(f, "{}", self.code)?
+            write!(f, "{}", self.code)?;
         } else {
-            f.write_str(&self.message)?
+            f.write_str(&self.message)?;
         }
         if !self.reason.is_empty() {
             write!(f, " ({})", self.reason)?;

@@ -44,11 +44,17 @@ impl Link {
         Ok(current.found().expect("there is a connection by now"))
     }
 
+    /// There is a connection, which has not failed as yet.
+    pub(super) fn is_up(&self) -> bool {
+        self.lock().client.is_some()
+    }
+
     /// Lets go of a connection that failed.
     pub(super) fn leave(&self, generation: u64) {
         let mut current = self.lock();
-        if current.generation == generation {
-            current.client = None;
+        if current.generation == generation && current.client.take().is_some() {
+            // Once, however many wait for it.
+            tracing::warn!("the service does not answer; trying again");
         }
     }
 

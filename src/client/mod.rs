@@ -59,8 +59,8 @@ pub use watch_jobs::WatchJobs;
 use self::{link::Link, patience::Patience};
 use crate::api::v1::{
     CallbackRequest, CallbackResponse, CancelJobRequest, CancelJobResponse, ExecuteRequest, ExecuteResponse,
-    GetStatusRequest, GetStatusResponse, ListJobsRequest, ListJobsResponse, ReadLogRequest, WatchJobRequest,
-    WatchJobsRequest,
+    GetRunnerRequest, GetRunnerResponse, GetStatusRequest, GetStatusResponse, ListJobsRequest, ListJobsResponse,
+    ReadLogRequest, WatchJobRequest, WatchJobsRequest,
 };
 
 /// How long the service may be silent before a call or a stream is given up, unless the caller says otherwise: longer
@@ -89,6 +89,20 @@ impl Runner {
     #[must_use]
     pub fn retry_for(self, retry_for: Duration) -> Self {
         Self { retry_for, ..self }
+    }
+
+    /// There is a connection. False while the service is away, and what waits for it is tried again.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.link.is_up()
+    }
+
+    /// What the service is, how busy it is, and what its caller may do.
+    ///
+    /// # Errors
+    /// When the service refuses, or is away for too long.
+    pub async fn about(&self) -> Result<GetRunnerResponse, Error> {
+        self.insist(|mut client| async move { client.get_runner(GetRunnerRequest {}).await }).await
     }
 
     /// The calls of the contract as they are, each made once, for what has no method here.

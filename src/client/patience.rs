@@ -42,10 +42,7 @@ impl Patience {
         if !error.passes() {
             return Err(error);
         }
-        let since = *self.failing_since.get_or_insert_with(|| {
-            tracing::warn!("the service does not answer; trying again");
-            now
-        });
+        let since = *self.failing_since.get_or_insert(now);
         if !self.retry_for.is_zero() && now.duration_since(since) >= self.retry_for {
             return Err(error);
         }

@@ -53,9 +53,7 @@ impl WatchJobs {
                     }
                 }
                 Err(error) => {
-                    if self.snapshot == Snapshot::Begun {
-                        self.snapshot = Snapshot::Cut;
-                    }
+                    self.cut();
                     self.stream.failed(error)?;
                 }
             }
@@ -77,6 +75,12 @@ impl WatchJobs {
             })
             .await?;
         received.ok_or_else(|| Error::Away("the service ended a stream that has no end".to_owned()))
+    }
+
+    fn cut(&mut self) {
+        if self.snapshot == Snapshot::Begun {
+            self.snapshot = Snapshot::Cut;
+        }
     }
 
     /// Keeps what a message says, and passes it on unless it is about the stream alone.
@@ -103,5 +107,60 @@ impl WatchJobs {
             Kind::Unspecified | Kind::Change | Kind::Removed | Kind::Heartbeat | Kind::Sample => {}
         }
         Some(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Target, *};
+    use crate::api::v1::Job;
+
+    fn watch() -> WatchJobs {
+        let link = Link::new(Target::on("/nowhere"));
+        WatchJobs::new(link, Patience::new(Duration::ZERO), WatchJobsRequest::default())
+    }
+
+    fn say(kind: Kind, token: &str) -> WatchJobsResponse {
+        let job = matches!(kind, Kind::Snapshot | Kind::Change).then(Job::default);
+        WatchJobsResponse { kind: kind.into(), job, resume_token: token.to_owned(), ..WatchJobsResponse::default() }
+    }
+
+    #[test]
+    fn a_snapshot_that_was_cut_is_forgotten_with_the_first_message_of_the_next() {
+        for first_of_next in [Kind::Snapshot, Kind::Synced] {
+            let mut watch = watch();
+            assert!(!watch.take(say(Kind::Snapshot, "")).unwrap().reset);
+            watch.cut();
+            assert!(watch.take(say(first_of_next, "")).unwrap().reset);
+            assert!(!watch.take(say(Kind::Synced, "a")).unwrap().reset, "only the first");
+        }
+    }
+
+    #[test]
+    fn a_cut_behind_the_snapshot_goes_on_behind_the_last_token_and_forgets_nothing() {
+        let mut watch = watch();
+        for (kind, token) in [(Kind::Snapshot, ""), (Kind::Synced, "a"), (Kind::Change, "b"), (Kind::Heartbeat, "c")] {
+            watch.take(say(kind, token)).unwrap();
+            assert_eq!(watch.resume_token(), token);
+        }
+        watch.cut();
+        assert!(!watch.take(say(Kind::Change, "d")).unwrap().reset);
+        assert!(!watch.take(say(Kind::Synced, "e")).unwrap().reset);
+        assert_eq!(watch.resume_token(), "e");
+    }
+
+    #[test]
+    fn a_token_that_was_not_honoured_is_not_shown_again_while_its_snapshot_is_told() {
+        let mut watch = watch();
+        watch.take(say(Kind::Change, "old"));
+        watch.cut();
+        let anew = WatchJobsResponse { reset: true, ..say(Kind::Snapshot, "") };
+        assert!(watch.take(anew).unwrap().reset);
+        assert_eq!(watch.resume_token(), "", "a cut now begins the snapshot again");
+    }
+
+    #[test]
+    fn a_service_that_leaves_is_no_news() {
+        assert_eq!(watch().take(say(Kind::Draining, "a")), None);
     }
 }

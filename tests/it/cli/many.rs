@@ -161,3 +161,38 @@ async fn from_start_tells_the_whole_history_and_rerun_makes_the_same_again() {
     let unknown = ended(on(&service, &["rerun", "01a20ca6-76f5-7271-9a36-060a04fd6865"])).await;
     assert!(unknown.code == Some(2) && unknown.stderr.contains("TASK_NOT_FOUND"), "{unknown:?}");
 }
+
+#[tokio::test]
+async fn room_in_a_full_queue_is_waited_for_by_several_and_not_by_one_alone() {
+    let service = Service::start_with(Options::default().arg("--slots").arg("1").arg("--queue").arg("1"));
+    let file = service.home().join("life");
+    let url = stub_url(&format!("/life?file={}&ms=300&code=0", file.display()));
+    let mut all = Call::start(on(&service, &["run", &url, &url, &url, &url, "--parallel", "4"]));
+    all.line_with("DONE").await;
+    let end = all.end().await;
+    assert_eq!(end.code, Some(0), "{end:?}");
+    assert!(end.stdout.contains(": 4 DONE"), "{end:?}");
+
+    let mut client = service.client().await;
+    begin(&mut client, "/sleep").await;
+    begin(&mut client, "/sleep").await;
+    let alone = ended(on(&service, &["run", &url])).await;
+    assert!(alone.code == Some(3) && alone.stderr.contains("QUEUE_FULL"), "{alone:?}");
+}
+
+#[tokio::test]
+async fn a_list_that_is_followed_goes_on_with_the_changes_of_what_it_shows() {
+    let service = slots(2);
+    let mut client = service.client().await;
+    begin(&mut client, "/exit/0?other").await;
+    let mut list = Call::start(on(&service, &["list", "--follow", "--url", "mine", "--json"]));
+    let first: serde_json::Value = serde_json::from_str(&list.line().await.unwrap()).unwrap();
+    assert_eq!(first["kind"], "SYNCED", "nothing of the kind is there: {first}");
+    let mine = begin(&mut client, "/exit/3?mine").await.task_id;
+    let line: serde_json::Value = serde_json::from_str(&list.line_with("FAILED").await).unwrap();
+    assert_eq!((&line["taskId"], &line["kind"]), (&mine.into(), &"CHANGE".into()));
+    list.signal(rustix::process::Signal::TERM);
+    assert!(!list.end().await.stdout.contains("other"));
+    let end = ended(on(&service, &["list", "--follow", "--status", "DONE"])).await;
+    assert!(end.code == Some(2) && end.stderr.contains("--status"), "{end:?}");
+}

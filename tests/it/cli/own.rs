@@ -72,6 +72,16 @@ async fn a_service_of_its_own_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn several_share_a_service_of_their_own_and_leave_nothing_behind() {
+    let home = Home::new();
+    let (second, third) = (stub_url("/exit/7"), stub_url("/sleep"));
+    let end = ended(home.run(&stub_url("/exit/0"), &[&second, &third, "--timeout-run", "500ms"])).await;
+    assert_eq!(end.code, Some(4), "{end:?}");
+    assert!(end.stdout.contains("3 tasks in ") && end.stdout.contains(": 1 DONE, 1 FAILED, 1 TIMED_OUT"), "{end:?}");
+    home.assert_empty();
+}
+
+#[tokio::test]
 async fn ctrl_c_cancels_and_still_leaves_nothing_behind() {
     let home = Home::new();
     let mut run = Call::start(home.run(&stub_url("/ignore-term"), &["--grace", "5m"]));

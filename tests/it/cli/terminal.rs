@@ -97,7 +97,7 @@ async fn who_wants_no_colour_gets_none() {
     let mut tty = Tty::start(&run, 24, 100);
     assert_eq!(tty.end().await, 0);
     assert_eq!(tty.colour_of("DONE"), vt100::Color::Default);
-    assert!(!tty.raw().contains("m"[..].replace('m', "\u{1b}[3").as_str()), "{:?}", tty.raw());
+    assert!(!tty.raw().contains("\u{1b}[3"), "{:?}", tty.raw());
 }
 
 #[tokio::test]
@@ -142,4 +142,22 @@ async fn a_list_fits_the_terminal() {
         assert!(lines[1..].iter().all(|line| line.contains("DONE") && line.ends_with('\u{2026}')), "{lines:?}");
         assert_eq!(tty.colour_of("DONE"), GREEN);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_away_is_told_below_and_forgotten_when_it_is_back() {
+    let mut service = Service::start();
+    let mut tty = Tty::start(&on(&service, &["run", &stub_url("/sleep")]), 24, 100);
+    tty.line_with(" RUNNING ").await;
+    tokio::task::block_in_place(|| service.kill());
+    tty.line_with("the service does not answer; trying again").await;
+    tokio::task::block_in_place(|| service.restart());
+    tty.until("the word of the service", |lines| !lines.iter().any(|line| line.contains("does not answer"))).await;
+    let task_id = tty.lines()[0].strip_prefix("task ").unwrap().to_owned();
+    let report = CallbackRequest { task_id, status: Status::Failed.into(), ..CallbackRequest::default() };
+    service.client().await.callback(report).await.unwrap();
+    assert_eq!(tty.end().await, 1);
+    let lines = tty.lines();
+    assert_eq!(lines.len(), 5, "the name, three changes and what to do next: {lines:?}");
+    assert!(lines[4].starts_with("comet-task-runner log "), "{lines:?}");
 }
