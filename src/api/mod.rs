@@ -20,6 +20,7 @@ mod screenshot;
 mod serve;
 mod service;
 mod status;
+mod trace;
 mod tree_end;
 mod watch;
 mod watch_jobs;

@@ -30,7 +30,7 @@ use crate::{
     ledger::{EmbeddedLedger, Ledger, OpenError, ReadError},
     process::{LaunchError, Launcher, PlaceError, RunDirs},
     runner::{HostParts, Limits, Problem, Runner, StateKey},
-    telemetry,
+    telemetry::{self, Export, ExportError},
     web::{
         self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Secret, SecretError, Sessions, SiteParts, Tls,
         TlsError, Webhook, WebhookError,
@@ -74,6 +74,9 @@ pub enum StartError {
     /// The supervisor passed on what cannot be listened on.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// Spans cannot be sent where they are to go.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// A browser was named wrongly.
     #[error("--browser {0}: {1}")]
     Browser(String, String),
@@ -109,6 +112,7 @@ pub struct Server {
     cut: CancellationToken,
     serving: JoinHandle<()>,
     webhook: Option<JoinHandle<()>>,
+    export: Export,
     state: StateDir,
 }
 
@@ -143,6 +147,8 @@ pub async fn start(mut settings: Settings) -> Result<Server, StartError> {
     let ledger_id: String = ledger.id().to_string().chars().take(LEDGER_ID_CHARS).collect();
     let dirs = RunDirs::prepare(state.path(), &ledger_id)?;
     let found = discover(&by_hand);
+    // Before there can be a job to tell of.
+    let export = Export::start(settings.otlp_endpoint.as_ref())?;
     // Before any job of this service can finish.
     let webhook = webhook(&settings, &ledger, &state)?;
     let launcher = Launcher::start().await?;
@@ -195,6 +201,7 @@ pub async fn start(mut settings: Settings) -> Result<Server, StartError> {
         cut,
         serving,
         webhook,
+        export,
         state,
     })
 }
@@ -321,6 +328,8 @@ impl Server {
         self.ledger.close().await;
         self.dirs.release();
         self.state.release();
+        // Last, since the next service need not wait for it.
+        self.export.end().await;
         info!("left");
     }
 }
