@@ -1,7 +1,7 @@
 # What a developer does with this repository. CI runs `make lint` and `make test`, nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test soak lint fmt page docs bench deb upgrade tools
+.PHONY: help demo build test otel soak lint fmt page docs bench deb upgrade tools
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,10 @@ build: ## Build the program as it is shipped: target/release/comet-task-runner
 test: tools ## Run every test, after installing what they need where that is allowed
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-3} cargo test --locked
 	clients/web/test.sh
+
+otel: ## Check and try the program with tracing in it, against a collector of its own
+	cargo clippy --locked --all-targets --features otel -- -D warnings
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-3} cargo test --locked --features otel --test it otel::
 
 soak: tools ## Launch 600 real browsers, kill half of them at random moments, and look for anything that is left; picture tasks in every state twenty times
 	COMET_TASK_RUNNER_SOAK_ROUNDS=$${COMET_TASK_RUNNER_SOAK_ROUNDS:-300} cargo test --locked --test it soak:: -- --nocapture

@@ -93,6 +93,9 @@ mod metrics;
 mod no_call;
 #[path = "it/nothing_left.rs"]
 mod nothing_left;
+#[cfg(feature = "otel")]
+#[path = "it/otel/mod.rs"]
+mod otel;
 #[path = "it/package.rs"]
 mod package;
 #[path = "it/page_callback.rs"]

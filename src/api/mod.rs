@@ -25,6 +25,7 @@ mod serve;
 mod service;
 mod status;
 mod told;
+mod trace;
 mod tree_end;
 mod watch;
 mod watch_jobs;

@@ -15,6 +15,7 @@ use super::{
     resume::ResumeToken,
     screenshot,
     status::{self, Violation},
+    trace,
     v1::{self, task_runner_server::TaskRunner},
     watch::{self, Plan, WatchStream},
     watch_jobs::{self, WatchJobsStream},
@@ -67,6 +68,7 @@ impl Service {
 #[tonic::async_trait]
 impl TaskRunner for Service {
     async fn execute(&self, request: Request<v1::ExecuteRequest>) -> Result<Response<v1::ExecuteResponse>, Status> {
+        let caller = trace::of(request.metadata());
         let request = request.into_inner();
         let order = request::order(&request).map_err(|violations| status::invalid(&violations))?;
         if request.validate_only {
@@ -74,7 +76,7 @@ impl TaskRunner for Service {
             let job = v1::Job { task_id: String::new(), ..v1::Job::from(&job) };
             return Ok(Response::new(v1::ExecuteResponse { job: Some(job), ..Default::default() }));
         }
-        let executed = self.runner.execute(order).await.map_err(|error| status::execute(&error))?;
+        let executed = self.runner.execute(order, caller).await.map_err(|error| status::execute(&error))?;
         let job = v1::Job::from(executed.job.as_ref());
         Ok(Response::new(v1::ExecuteResponse {
             task_id: job.task_id.clone(),

@@ -68,6 +68,7 @@ impl Problem {
             | StartError::Webhook(_)
             | StartError::WebhookSecret(_)
             | StartError::Socket(_)
+            | StartError::Export(_)
             | StartError::Browser(..)
             | StartError::Listen(..) => Self::Usage(error.to_string()),
             StartError::StateDir(cause) => match cause {

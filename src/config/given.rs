@@ -146,6 +146,25 @@ impl Given {
         Ok(url)
     }
 
+    /// Where spans go. What proves who sends them is a header (`OTEL_EXPORTER_OTLP_HEADERS`), so a name and a password
+    /// have no place in it.
+    pub(super) fn otlp_endpoint(&self) -> Result<Url, Wrong> {
+        let text = self.text()?;
+        if !cfg!(feature = "otel") {
+            return Err(Wrong(
+                "needs a program with tracing in it; build one with `cargo build --release --features otel`".to_owned(),
+            ));
+        }
+        let url = Url::parse(text).map_err(|error| Wrong(format!("{text:?} is no URL: {error}")))?;
+        if !["http", "https"].contains(&url.scheme()) || !url.has_host() {
+            return Err(Wrong(format!("{text:?} is no collector; write it as http://127.0.0.1:4317")));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Wrong("holds a user name or a password; give OTEL_EXPORTER_OTLP_HEADERS instead".to_owned()));
+        }
+        Ok(url)
+    }
+
     /// A relative path, as the file that holds it means it.
     pub(super) fn relative_to(self, directory: &Path) -> Self {
         match self {

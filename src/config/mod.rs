@@ -82,6 +82,8 @@ pub struct Settings {
     pub webhook_url: Option<Url>,
     /// Holds the secret that signs what is posted; none for the one in the state directory.
     pub webhook_secret_file: Option<PathBuf>,
+    /// Where spans go, over OTLP; none for nowhere.
+    pub otlp_endpoint: Option<Url>,
     /// Which events are logged: a level, or a filter by module.
     pub log: String,
     /// How they are written.
@@ -154,6 +156,7 @@ impl Settings {
             drain: DRAIN,
             webhook_url: None,
             webhook_secret_file: None,
+            otlp_endpoint: None,
             log: LOG.to_owned(),
             log_format: LogFormat::Auto,
         }

@@ -336,6 +336,18 @@ pub const SETTINGS: &[Setting] = &[
         show: |of| of.webhook_secret_file.as_ref().map(|path| path.display().to_string()),
     },
     Setting {
+        name: "otlp_endpoint",
+        flag: "otlp-endpoint",
+        env: "COMET_TASK_RUNNER_OTLP_ENDPOINT",
+        other_env: None,
+        value_name: "URL",
+        help: "A collector that takes a span of each task, by OTLP over gRPC; in a program built with `--features otel`",
+        default_words: Some("no tracing"),
+        form: Form::One,
+        read: |to, given| given.otlp_endpoint().map(|url| to.otlp_endpoint = Some(url)),
+        show: |of| of.otlp_endpoint.as_ref().map(|url| url.origin().ascii_serialization()),
+    },
+    Setting {
         name: "log",
         flag: "log",
         env: "COMET_TASK_RUNNER_LOG",

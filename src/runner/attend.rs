@@ -158,6 +158,7 @@ async fn go(attendant: &mut Attendant, mut reach: Reach) -> Stay<Reach> {
                 Ok(go) => Order::Go(go),
                 Err(error) => return fail(attendant, error.failure(), error.to_string()).await,
             };
+            attendant.host.traces.keep(attendant.id(), &attendant.place).await;
             attendant.launched = true;
             attendant.word_at = Some(Instant::now());
             shim.send(&order).await

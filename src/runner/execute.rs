@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use super::{
-    ExecuteError, Executed, Host, Mode, Order, QueueReason, Runner, about,
+    CallerTrace, ExecuteError, Executed, Host, Mode, Order, QueueReason, Runner, about,
     admission::QueueFull,
     attend::{self, Turn},
     host::now,
@@ -25,7 +25,7 @@ impl Runner {
     ///
     /// # Errors
     /// Says why no job was made.
-    pub async fn execute(&self, order: Order) -> Result<Executed, ExecuteError> {
+    pub async fn execute(&self, order: Order, caller: CallerTrace) -> Result<Executed, ExecuteError> {
         if self.host.leaving.is_cancelled() {
             return Err(ExecuteError::Draining);
         }
@@ -33,7 +33,7 @@ impl Runner {
         let request_key = order.request_id.map(|id| RequestKey { id, hash: order.fingerprint() });
         let host = Arc::clone(&self.host);
         // In a task of its own, since a caller that vanishes must not leave a job that nobody attends.
-        let made = self.host.tasks.spawn(async move { host.make(spec, request_key).await }).await;
+        let made = self.host.tasks.spawn(async move { host.make(spec, request_key, &caller).await }).await;
         let made = made.map_err(|error| ExecuteError::Ledger(Fault::Failed(error.to_string())))?;
         let job = match made? {
             Made::Now(log) => self.started(&log).await,
@@ -95,7 +95,12 @@ impl Host {
         Job::accept(accepted, now())
     }
 
-    async fn make(self: Arc<Self>, spec: Spec, request_key: Option<RequestKey>) -> Result<Made, ExecuteError> {
+    async fn make(
+        self: Arc<Self>,
+        spec: Spec,
+        request_key: Option<RequestKey>,
+        caller: &CallerTrace,
+    ) -> Result<Made, ExecuteError> {
         if let Some(key) = request_key
             && let Ok(Some((job, hash))) = self.ledger.find_request(key.id).await
         {
@@ -114,9 +119,12 @@ impl Host {
             None => Turn::Later(ticket),
         };
         match self.ledger.append(append).await {
-            Appended::Committed(log) => Ok(self.begin(log, turn)),
+            Appended::Committed(log) => Ok(self.begin(log, turn, caller)),
             Appended::RequestKnown { job, hash } => same_request(job, request_key.is_some_and(|key| key.hash == hash)),
-            Appended::Unknown(fault) => self.settle(&job, event_id, turn, fault).await,
+            Appended::Unknown(fault) => {
+                let log = self.settle(&job, event_id, fault).await?;
+                Ok(self.begin(log, turn, caller))
+            }
             Appended::Known(_) | Appended::Conflict(_) => {
                 Err(ExecuteError::Ledger(Fault::Failed("a new id was in use already".to_owned())))
             }
@@ -125,19 +133,13 @@ impl Host {
 
     /// An append in doubt is read back until the store can tell: a job that was made is attended, and only one that
     /// was not is answered with an error.
-    async fn settle(
-        self: &Arc<Self>,
-        job: &Job,
-        event_id: EventId,
-        turn: Turn,
-        fault: Fault,
-    ) -> Result<Made, ExecuteError> {
+    async fn settle(&self, job: &Job, event_id: EventId, fault: Fault) -> Result<Arc<JobLog>, ExecuteError> {
         loop {
             match self.ledger.find_event(job.id, event_id).await {
                 Ok(None) => return Err(ExecuteError::Ledger(fault)),
                 Ok(Some(_)) => {
                     if let Ok(Some(log)) = self.ledger.open(job.id).await {
-                        return Ok(self.begin(log, turn));
+                        return Ok(log);
                     }
                 }
                 Err(error) => tracing::warn!(task_id = %job.id, %error, "a new job is in doubt"),
@@ -149,7 +151,8 @@ impl Host {
         }
     }
 
-    fn begin(self: &Arc<Self>, log: Arc<JobLog>, turn: Turn) -> Made {
+    fn begin(self: &Arc<Self>, log: Arc<JobLog>, turn: Turn, caller: &CallerTrace) -> Made {
+        self.traces.begin(&log.latest(), caller);
         attend::begin(self, Arc::clone(&log), turn);
         Made::Now(log)
     }

@@ -21,6 +21,7 @@ use super::{
     retention::Retention,
     sampler::Sampler,
     token::StateKey,
+    traces::Traces,
     warm::Warm,
     windows::Windows,
 };
@@ -92,6 +93,7 @@ pub struct Host {
     pub(super) warm: Arc<Warm>,
     pub(super) sampler: Arc<Sampler>,
     pub(super) retention: Retention,
+    pub(super) traces: Traces,
     pub(super) windows: Windows,
     /// Fires when the service is about to leave; every task of the host side ends on it.
     pub(super) leaving: CancellationToken,
@@ -131,13 +133,20 @@ impl Host {
             warm: Warm::new(parts.warm_idle),
             sampler: Arc::default(),
             retention: Retention::default(),
+            traces: Traces::new(),
             leaving: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })
     }
 
     pub(super) fn recorder<'a>(&'a self, log: &'a JobLog) -> Recorder<'a> {
-        Recorder::new(self.ledger.as_ref(), log, &self.retention, &self.leaving)
+        Recorder {
+            ledger: self.ledger.as_ref(),
+            log,
+            retention: &self.retention,
+            traces: &self.traces,
+            leaving: &self.leaving,
+        }
     }
 
     /// What a job waits for, and holds once it is let go.

@@ -90,7 +90,7 @@ fn count_report(outcome: &'static str) {
 }
 
 /// The contract's word for one of our enums: `TimedOut` is TIMED_OUT there.
-fn word(name: impl Debug) -> String {
+pub(super) fn word(name: impl Debug) -> String {
     let mut word = String::new();
     for letter in format!("{name:?}").chars() {
         if letter.is_uppercase() && !word.is_empty() {

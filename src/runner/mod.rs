@@ -42,6 +42,11 @@ mod samples;
 #[cfg(test)]
 mod tests;
 mod token;
+#[cfg(feature = "otel")]
+mod traces;
+#[cfg(not(feature = "otel"))]
+#[path = "untraced.rs"]
+mod traces;
 mod warm;
 mod windows;
 
@@ -53,7 +58,7 @@ pub use capture::{Area, CaptureError, CaptureOrder, CaptureSource, Encoding, Scr
 pub use files::{FileError, FileReader, Piece};
 pub use host::{Host, HostParts};
 pub use log::{BrowserLog, LogBatch, LogEntry, LogLevel, LogSource, LogStage, LogToRead};
-pub use order::{Mode, Order, profile};
+pub use order::{CallerTrace, Mode, Order, profile};
 pub use profiles::{KnownProfile, ProfileError, ProfileKey, ProfilePage};
 pub use samples::{AllSamples, Samples};
 pub use token::{Purpose, StateKey};
@@ -417,6 +422,8 @@ impl Runner {
         self.drain();
         self.host.tasks.close();
         self.host.tasks.wait().await;
+        // Now nothing changes any more.
+        self.host.traces.leave();
     }
 
     /// The job's attendant; none when there is none and will be none.

@@ -55,6 +55,16 @@ pub struct Order {
     pub wait_for_popups: bool,
 }
 
+/// Where a caller stands in a trace of its own, in the words of W3C's headers; empty for nowhere. It is no part of what
+/// is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallerTrace {
+    /// `traceparent`.
+    pub parent: String,
+    /// `tracestate`.
+    pub state: String,
+}
+
 /// The profile that is kept under this name.
 ///
 /// # Errors

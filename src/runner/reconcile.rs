@@ -85,6 +85,7 @@ impl Host {
             Found::Nothing(_) => "lost",
         };
         info!(task_id = %job.id, status = ?job.status, what, "found a job of an earlier service");
+        self.traces.take_up(job, &self.dirs.place(&job.id.to_string())).await;
         match found {
             Found::Alive(reach) => {
                 self.adopt(job, log, *reach).await;

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::{CallError, Reported, host::now, meters, retention::Retention};
+use super::{CallError, Reported, host::now, meters, retention::Retention, traces::Traces};
 use crate::{
     job::{Applied, Event, EventId, Fact, Job, Refusal},
     ledger::{Append, Appended, JobLog, Ledger, ReadError},
@@ -19,10 +19,11 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 
 /// Writes down what happens to one job.
 pub(super) struct Recorder<'a> {
-    ledger: &'a dyn Ledger,
-    log: &'a JobLog,
-    retention: &'a Retention,
-    leaving: &'a CancellationToken,
+    pub(super) ledger: &'a dyn Ledger,
+    pub(super) log: &'a JobLog,
+    pub(super) retention: &'a Retention,
+    pub(super) traces: &'a Traces,
+    pub(super) leaving: &'a CancellationToken,
 }
 
 /// What became of a fact.
@@ -38,16 +39,7 @@ pub(super) enum Recorded {
     Interrupted,
 }
 
-impl<'a> Recorder<'a> {
-    pub(super) fn new(
-        ledger: &'a dyn Ledger,
-        log: &'a JobLog,
-        retention: &'a Retention,
-        leaving: &'a CancellationToken,
-    ) -> Self {
-        Self { ledger, log, retention, leaving }
-    }
-
+impl Recorder<'_> {
     /// Records a fact under a new id.
     pub(super) async fn record(&self, fact: Fact) -> Recorded {
         self.record_as(EventId::new(Uuid::now_v7()), fact).await
@@ -115,6 +107,7 @@ impl<'a> Recorder<'a> {
     /// One line for each change, where it was caused.
     fn tell(&self, before: &Job, after: &Job) {
         meters::changed(before, after);
+        self.traces.changed(before, after);
         let (task_id, revision) = (after.id, after.revision);
         let pid = after.process.as_ref().map(|process| process.pid);
         if before.status == after.status {

@@ -34,7 +34,7 @@ use crate::{
     ledger::{EmbeddedLedger, Ledger, OpenError, ReadError},
     process::{LaunchError, Launcher, PlaceError, RunDirs},
     runner::{HostParts, Limits, Problem, Runner, StateKey},
-    telemetry,
+    telemetry::{self, Export, ExportError},
     web::{
         self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Secret, SecretError, Sessions, SiteParts, Tls,
         TlsError, Tokens, Webhook, WebhookError,
@@ -82,6 +82,9 @@ pub enum StartError {
     /// The supervisor passed on what cannot be listened on.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// Spans cannot be sent where they are to go.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// A browser was named wrongly.
     #[error("--browser {0}: {1}")]
     Browser(String, String),
@@ -118,6 +121,7 @@ pub struct Server {
     serving: JoinHandle<()>,
     webhook: Option<JoinHandle<()>>,
     reloading: JoinHandle<()>,
+    export: Export,
     state: Arc<StateDir>,
 }
 
@@ -154,6 +158,8 @@ pub async fn start(mut settings: Settings) -> Result<Server, StartError> {
     let ledger_id: String = ledger.id().to_string().chars().take(LEDGER_ID_CHARS).collect();
     let dirs = RunDirs::prepare(state.path(), &ledger_id)?;
     let found = discover(&by_hand);
+    // Before there can be a job to tell of.
+    let export = Export::start(settings.otlp_endpoint.as_ref())?;
     // Before any job of this service can finish.
     let webhook = webhook(&settings, &ledger, &state)?;
     let launcher = Launcher::start().await?;
@@ -213,6 +219,7 @@ pub async fn start(mut settings: Settings) -> Result<Server, StartError> {
         serving,
         webhook,
         reloading,
+        export,
         state,
     })
 }
@@ -363,6 +370,8 @@ impl Server {
         self.ledger.close().await;
         self.dirs.release();
         self.state.release();
+        // Last, since the next service need not wait for it.
+        self.export.end().await;
         info!("left");
     }
 }

@@ -57,6 +57,18 @@ async fn a_mistake_is_told_with_its_place_and_nothing_is_started() {
     }
 }
 
+#[cfg(not(feature = "otel"))]
+#[tokio::test]
+async fn a_program_without_tracing_says_how_to_get_one_that_has_it() {
+    let end = ended(serve(&home_with(""), &["--otlp-endpoint", "http://127.0.0.1:4317"])).await;
+    assert_eq!(end.code, Some(2));
+    assert!(
+        end.stderr.contains("--otlp-endpoint: needs a program with tracing in it; build one with"),
+        "{}",
+        end.stderr
+    );
+}
+
 #[tokio::test]
 async fn a_file_that_is_named_goes_before_the_state_directorys_own() {
     let home = home_with("slotz = 1\n");
