@@ -27,29 +27,21 @@ SOON_S = 30.0
 
 
 @pytest.fixture(scope="session")
-def stub_browser(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small program that behaves as the URL in its last argument says."""
+def stub_browser(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The argument for a small program that behaves as the URL in its last argument says."""
     program = tmp_path_factory.mktemp("stub") / "stub_browser"
     subprocess.run(["cc", "-O2", "-static", "-o", program, ROOT / "tests/support/stub_browser.c"], check=True)
-    return program
+    return f"--browser=stub={program},exit-only"
 
 
 class Service:
     """A service on a state of its own. Stopped, it and all that it started are gone."""
 
-    def __init__(self, browser: Path, *args: str) -> None:
+    def __init__(self, *args: str) -> None:
         # Short, as the paths of sockets below it must be.
         self.home = Path(tempfile.mkdtemp(prefix="ctp", dir="/tmp"))
         self.state_dir = self.home / "s"
-        self.args: list[str | Path] = [
-            PROGRAM,
-            "serve",
-            "--state-dir",
-            self.state_dir,
-            "--browser",
-            f"stub={browser},exit-only",
-            *args,
-        ]
+        self.args: list[str | Path] = [PROGRAM, "serve", "--state-dir", self.state_dir, *args]
         (self.home / "r").mkdir()
         self.process: subprocess.Popen[str] | None = None
         self.address = ""
@@ -96,7 +88,7 @@ class Service:
 
 
 @pytest.fixture
-def service(stub_browser: Path) -> Iterator[Service]:
+def service(stub_browser: str) -> Iterator[Service]:
     service = Service(stub_browser, "--slots", "24", "--launches-max", "8")
     try:
         service.start()

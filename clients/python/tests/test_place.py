@@ -96,7 +96,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tls_service(stub_browser: Path, certificates: Path) -> Iterator[Service]:
+def tls_service(stub_browser: str, certificates: Path) -> Iterator[Service]:
     files = ["--tls-cert", str(certificates / "cert.pem"), "--tls-key", str(certificates / "key.pem")]
     service = Service(stub_browser, *files, "--host", "tasks.test", "--host", "localhost")
     try:
