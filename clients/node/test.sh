@@ -26,5 +26,5 @@ rm -rf dist .tests
 npm run --silent build
 node_modules/.bin/tsc -p tsconfig.tests.json
 
-# One file after another: the machine may have few processors, and the tests have deadlines.
-node --test --test-concurrency=1 --test-reporter="${REPORTER:-spec}" .tests/tests/*/*.test.js
+# One file after another: the machine may have few processors, and the tests have deadlines. None takes a minute.
+node --test --test-concurrency=1 --test-timeout=60000 --test-reporter="${REPORTER:-spec}" .tests/tests/*/*.test.js

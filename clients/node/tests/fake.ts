@@ -5,6 +5,7 @@ import { createServer, type Http2Server, type ServerHttp2Session } from 'node:ht
 import type { AddressInfo } from 'node:net';
 
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 
@@ -18,6 +19,8 @@ export const SOON_MS = 10_000;
 export class Fake {
   readonly #server: Http2Server;
   readonly sessions = new Set<ServerHttp2Session>();
+  /** How many connections there have been. */
+  sessionsMet = 0;
   /** Every call that came, by its name. */
   readonly calls: string[] = [];
   readonly #runners: Runner[] = [];
@@ -30,6 +33,7 @@ export class Fake {
     });
     this.#server.on('session', (session) => {
       this.sessions.add(session);
+      this.sessionsMet += 1;
       session.on('close', () => this.sessions.delete(session));
     });
   }
@@ -78,7 +82,7 @@ export const last = (revision: bigint): WatchMessage => change(revision, { final
 /** An error as the service makes it. */
 export function refusal(code: Code, reason: string, retryDelayMs?: number): ConnectError {
   const details = [{ desc: ErrorInfoSchema, value: { reason, domain: 'taskrunner.comet' } }];
-  const retry = retryDelayMs === undefined ? [] : [{ desc: RetryInfoSchema, value: { retryDelay: { seconds: 0n, nanos: retryDelayMs * 1e6 } } }];
+  const retry = retryDelayMs === undefined ? [] : [{ desc: RetryInfoSchema, value: { retryDelay: durationFromMs(retryDelayMs) } }];
   return new ConnectError('no', code, undefined, [...details, ...retry]);
 }
 

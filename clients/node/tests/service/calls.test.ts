@@ -152,6 +152,16 @@ describe('a restart', { skip: missing }, () => {
     assert.equal((await runner.status(taskId)).job?.done, true);
   });
 
+  test('a_call_finds_it_where_it_is_now', async () => {
+    const runner = await service.runner();
+    const before = service.address;
+    await service.stop('SIGKILL');
+    const answer = runner.getRunner();
+    await service.start();
+    await soon(answer, 'the answer', RESTART_MS);
+    assert.notEqual(service.address, before);
+  });
+
   test('what_a_killed_service_left_is_not_shown_the_token', async () => {
     await service.stop('SIGKILL');
     await assert.rejects(Runner.connect({ stateDir: service.stateDir }), { code: 'UNAVAILABLE', message: /no service runs on/ });
@@ -179,10 +189,12 @@ describe('over TLS', { skip: missing }, () => {
   const dir = mkdtempSync('/tmp/ctn');
   let service: Service;
   before(async () => {
+    const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: dir, stdio: 'ignore' });
+    const key = (name: string) => ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', `${name}.key`];
+    for (const name of ['issuer', 'stranger']) openssl('req', '-x509', ...key(name), '-days', '1', '-out', `${name}.pem`, '-subj', `/CN=${name}`);
     for (const name of ['own', 'other']) {
-      const subject = ['-subj', '/CN=tasks', '-addext', 'subjectAltName=DNS:localhost'];
-      execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1',
-        '-keyout', `${dir}/${name}.key`, '-out', `${dir}/${name}.pem`, ...subject], { stdio: 'ignore' });
+      openssl('req', '-new', ...key(name), '-out', `${name}.csr`, '-subj', `/CN=${name}`, '-addext', 'subjectAltName=DNS:localhost');
+      openssl('x509', '-req', '-in', `${name}.csr`, '-CA', 'issuer.pem', '-CAkey', 'issuer.key', '-CAcreateserial', '-days', '1', '-copy_extensions', 'copy', '-out', `${name}.pem`);
     }
     service = await new Service(['--tls-cert', `${dir}/own.pem`, '--tls-key', `${dir}/own.key`, '--host', 'localhost']).start();
   });
@@ -200,9 +212,9 @@ describe('over TLS', { skip: missing }, () => {
   test('any_other_needs_a_certificate_for_its_name_from_a_known_issuer', async () => {
     const server = service.address.replace('127.0.0.1', 'localhost');
     const { token } = service;
-    await (await service.runner({ server, token, ca: `${dir}/own.pem` })).getRunner();
-    await assert.rejects(Runner.connect({ server, token, ca: `${dir}/other.pem` }), { message: /self.signed|certificate/i });
-    await assert.rejects(Runner.connect({ server, token }), { message: /self.signed|certificate/i });
+    for (const known of ['own', 'issuer']) await service.runner({ server, token, ca: `${dir}/${known}.pem` });
+    await assert.rejects(Runner.connect({ server, token, ca: `${dir}/stranger.pem` }), { message: /certificate/ });
+    await assert.rejects(Runner.connect({ server, token }), { message: /certificate/ });
     await assert.rejects(Runner.connect({ server: service.address, token, ca: `${dir}/own.pem` }), { message: /altnames|IP/i });
   });
 
@@ -217,7 +229,7 @@ describe('over TLS', { skip: missing }, () => {
     const before = readFileSync(endpoint, 'utf8');
     writeFileSync(endpoint, `https://127.0.0.1:${(imposter.address() as AddressInfo).port}\n`);
     try {
-      await assert.rejects(Runner.connect({ stateDir: service.stateDir }), { message: /self.signed|certificate/i });
+      await assert.rejects(Runner.connect({ stateDir: service.stateDir }), { message: /certificate|is not the service/ });
     } finally {
       writeFileSync(endpoint, before);
       await new Promise((resolve) => imposter.close(resolve));

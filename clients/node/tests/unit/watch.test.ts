@@ -12,11 +12,14 @@ let fake: Fake;
 afterEach(() => fake.stop());
 
 /** A service whose streams say one thing after another, and what each was asked with. */
-async function scripted(...streams: Said[][]): Promise<{ runner: Runner; asked: WatchJobRequest[]; open: () => number }> {
+async function scripted(...streams: Said[][]): Promise<{ runner: Runner; asked: WatchJobRequest[]; open: () => number; beside: number[] }> {
   const asked: WatchJobRequest[] = [];
+  /** How many others were open when each was opened. */
+  const beside: number[] = [];
   let open = 0;
   async function* watchJob(request: WatchJobRequest, context: HandlerContext) {
     asked.push(request);
+    beside.push(open);
     open += 1;
     void left(context).then(() => { open -= 1; });
     for (const said of streams.shift() ?? []) {
@@ -26,7 +29,7 @@ async function scripted(...streams: Said[][]): Promise<{ runner: Runner; asked: 
     }
   }
   fake = await new Fake({ watchJob }).start();
-  return { runner: await fake.runner(), asked, open: () => open };
+  return { runner: await fake.runner(), asked, open: () => open, beside };
 }
 
 const revisions = async (stream: AsyncIterable<{ job: { revision: bigint } }>) => (await all(stream)).map(({ job }) => Number(job.revision));
@@ -66,11 +69,12 @@ describe('a watch of one job', () => {
 
   test('a_leaving_service_is_left_at_once_and_called_again_after_its_delay', async () => {
     const draining = { kind: ChangeKind.DRAINING, resumeToken: 'drained', retryDelay: { seconds: 0n, nanos: 300e6 } };
-    const { runner, asked } = await scripted([snapshot(1n), draining, 'silence'], [last(2n)]);
+    const { runner, asked, beside } = await scripted([snapshot(1n), draining, 'silence'], [last(2n)]);
     const began = performance.now();
     assert.deepEqual(await revisions(runner.watch('t')), [1, 2]);
     assert.ok(performance.now() - began >= 300);
     assert.equal(asked[1]?.resumeToken, 'drained');
+    assert.deepEqual(beside, [0, 0]);
   });
 
   test('silence_for_two_heartbeats_is_a_cut_and_another_connection_is_taken', async () => {
@@ -78,7 +82,7 @@ describe('a watch of one job', () => {
     assert.deepEqual(await revisions(runner.watch('t', { heartbeatInterval: '0.1s' })), [1, 2]);
     assert.equal(asked.length, 2);
     assert.equal(asked[0]?.heartbeatInterval?.nanos, 100e6);
-    assert.equal(fake.sessions.size, 1, 'the silent connection is closed');
+    assert.deepEqual([fake.sessionsMet, fake.sessions.size], [2, 1], 'the silent connection is closed');
   });
 
   test('a_slow_reader_is_not_silence', async () => {
@@ -101,7 +105,7 @@ describe('a watch of one job', () => {
   });
 
   test('a_signal_ends_the_call_with_its_own_reason', async () => {
-    const { runner } = await scripted([snapshot(1n), 'silence'], [cutOff()], [cutOff()], [cutOff()], [cutOff()], [cutOff()]);
+    const { runner } = await scripted([snapshot(1n), 'silence'], [refusal(Code.Unavailable, 'DRAINING', 600_000)]);
     const leave = new AbortController();
     const stream = runner.watch('t', { signal: leave.signal });
     await stream.next();
@@ -112,7 +116,7 @@ describe('a watch of one job', () => {
     const again = new AbortController();
     const waiting = runner.watch('t', { signal: again.signal }).next();
     setTimeout(() => again.abort(), 50);
-    await assert.rejects(waiting, { name: 'AbortError' });
+    await assert.rejects(soon(waiting, 'the end of the wait'), { name: 'AbortError' });
   });
 
   test('a_store_that_was_put_back_is_told_although_revisions_fall', async () => {
