@@ -150,7 +150,7 @@ function fields(type) {
       told.add(choice);
       rows.push(`| *${type.message.oneofDecl[choice].name}* | one of these | ${cell([...type.path, AT.oneofs, choice])} |`);
     }
-    const name = `${choice === undefined ? '' : '&emsp;'}\`${field.name}\``;
+    const name = `${choice === undefined ? '' : '&nbsp;&nbsp;&nbsp;'}\`${field.name}\``;
     rows.push(`| ${name} | ${typeOf(type, field)} | ${cell([...type.path, AT.fields, index])} |`);
   }
   return rows.length > 2 ? rows.join('\n') : 'No fields.';
@@ -185,7 +185,7 @@ const methods = service.method.map((method, index) => {
 const ofMethods = new Set(methods.flatMap(({ input, output }) => [input, output]));
 const shared = types.filter((type) => !ofMethods.has(type));
 
-const answers = ({ serverStreaming }) => (serverStreaming ? 'a stream' : 'one answer');
+const answers = ({ serverStreaming }) => (serverStreaming ? 'stream' : '');
 const to = (type) => `[${type.name}](#${anchors.get(type.name)})`;
 const signature = ({ input, output, serverStreaming }) =>
   `Asked with: ${to(input)}. Answers with: ${serverStreaming ? 'a stream of ' : ''}${to(output)}.`;
