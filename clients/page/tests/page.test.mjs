@@ -179,6 +179,15 @@ describe('a page that is a task', () => {
       assert.equal((await status()).job.callback.status, 'DONE');
     });
 
+    test('a_reload_after_the_end_is_nothing_of_the_tasks', async () => {
+      await open(`${pages.url}/idle.html${token()}`);
+      assert.equal(await says('done()'), false);
+      await page.reload();
+      await load();
+      assert.equal(await says('fail("again")'), false);
+      assert.equal(sent.length, 1);
+    });
+
     test('a_page_that_may_not_report_is_told_so_after_eight_tries', async () => {
       await page.addInitScript(() => { window.setTimeout = (next) => queueMicrotask(next); });
       await open(`${pages.url.replace('127.0.0.1', 'localhost')}/idle.html${token()}`);
