@@ -175,7 +175,11 @@ register(types);
 const allOf = (some) => some.flatMap((type) => [type, ...allOf(type.inner)]);
 const values = new Set(allOf(types).flatMap((type) => (type.enumeration?.value ?? []).map((value) => value.name)));
 /** `Limits` for `GetRunnerResponse.Limits`, where only one type has that name. */
-const nested = new Map([...anchors.keys()].filter((name) => name.includes('.')).map((name) => [name.split('.').at(-1), name]));
+const nested = new Map();
+for (const name of [...anchors.keys()].filter((name) => name.includes('.'))) {
+  const own = name.split('.').at(-1);
+  nested.set(own, nested.has(own) ? undefined : name);
+}
 const byName = new Map(types.map((type) => [type.name, type]));
 const methods = service.method.map((method, index) => {
   const path = [AT.services, 0, AT.methods, index];
@@ -210,7 +214,8 @@ const page = [
 
 /** The first sentence. */
 function first(path) {
-  return prose(paragraphs(comments.get(String(path)))[0].match(/^.*?\.(?= |$)/)[0]);
+  const [paragraph] = paragraphs(comments.get(String(path)));
+  return prose(/^.*?\.(?= |$)/.exec(paragraph)?.[0] ?? paragraph);
 }
 
 process.stdout.write(`${page}\n`);
