@@ -1,6 +1,6 @@
 // Brings tasks into every state, and takes the page's picture, light and dark, into the directory that is given.
 //
-// Of the page it knows only that it shows each task's address, and takes a person's link.
+// Of the page it knows only that it takes a person's link, and shows the last word of each task's address.
 
 import { createServer } from 'node:http';
 import { once } from 'node:events';
@@ -19,7 +19,7 @@ const READINGS_MS = 3_000;
 const TASKS = [
   { at: 'wiki', path: '/search?q=policy', script: '', timeouts: { run: '1s' }, becomes: 'TIMED_OUT' },
   { at: 'shop', path: '/orders/export', script: '', becomes: 'CANCELLED' },
-  { at: 'reports', path: '/quarter/3', script: 'document.title = "Report for the third quarter"; cometTask.progress(80, "sheet 8 of 10")', becomes: 80 },
+  { at: 'reports', path: '/third-quarter', script: 'document.title = "Report for the third quarter"; cometTask.progress(80, "sheet 8 of 10")', becomes: 80 },
   { at: 'crm', path: '/customers/4711', script: 'cometTask.fail("no such customer")', becomes: 'FAILED' },
   { at: 'billing', path: '/invoices/march', script: 'cometTask.done({ invoices: 12, total: "4,811.20" })', becomes: 'DONE' },
   { at: 'billing', path: '/invoices/april', script: 'document.title = "Invoices for April"; cometTask.progress(35, "reading page 7 of 20")', becomes: 35 },
@@ -62,8 +62,8 @@ async function picture() {
     const page = await browser.newPage({ ...SIZE, colorScheme: 'light', reducedMotion: 'reduce', locale: 'en-GB' });
     page.setDefaultTimeout(SOON_MS);
     await page.goto(service.link);
-    const paths = TASKS.map(({ path }) => path);
-    await page.waitForFunction((paths) => paths.every((path) => document.body.innerText.includes(path)), paths);
+    const words = TASKS.map(({ path }) => path.split(/[/=]/).at(-1));
+    await page.waitForFunction((words) => words.every((word) => document.body.innerText.includes(word)), words);
     await page.waitForFunction(() => /\d MiB|\d MB/.test(document.body.innerText), undefined, { timeout: READINGS_MS }).catch(() => {});
     // The fields that a person has not touched.
     await page.evaluate(() => document.activeElement?.blur());

@@ -150,7 +150,7 @@ function fields(type) {
       told.add(choice);
       rows.push(`| *${type.message.oneofDecl[choice].name}* | one of these | ${cell([...type.path, AT.oneofs, choice])} |`);
     }
-    const name = `${choice === undefined ? '' : '&emsp;'}\`${field.name}\``;
+    const name = `${choice === undefined ? '' : '&nbsp;&nbsp;&nbsp;'}\`${field.name}\``;
     rows.push(`| ${name} | ${typeOf(type, field)} | ${cell([...type.path, AT.fields, index])} |`);
   }
   return rows.length > 2 ? rows.join('\n') : 'No fields.';
@@ -175,7 +175,11 @@ register(types);
 const allOf = (some) => some.flatMap((type) => [type, ...allOf(type.inner)]);
 const values = new Set(allOf(types).flatMap((type) => (type.enumeration?.value ?? []).map((value) => value.name)));
 /** `Limits` for `GetRunnerResponse.Limits`, where only one type has that name. */
-const nested = new Map([...anchors.keys()].filter((name) => name.includes('.')).map((name) => [name.split('.').at(-1), name]));
+const nested = new Map();
+for (const name of [...anchors.keys()].filter((name) => name.includes('.'))) {
+  const own = name.split('.').at(-1);
+  nested.set(own, nested.has(own) ? undefined : name);
+}
 const byName = new Map(types.map((type) => [type.name, type]));
 const methods = service.method.map((method, index) => {
   const path = [AT.services, 0, AT.methods, index];
@@ -185,7 +189,7 @@ const methods = service.method.map((method, index) => {
 const ofMethods = new Set(methods.flatMap(({ input, output }) => [input, output]));
 const shared = types.filter((type) => !ofMethods.has(type));
 
-const answers = ({ serverStreaming }) => (serverStreaming ? 'a stream' : 'one answer');
+const answers = ({ serverStreaming }) => (serverStreaming ? 'stream' : '');
 const to = (type) => `[${type.name}](#${anchors.get(type.name)})`;
 const signature = ({ input, output, serverStreaming }) =>
   `Asked with: ${to(input)}. Answers with: ${serverStreaming ? 'a stream of ' : ''}${to(output)}.`;
@@ -210,7 +214,8 @@ const page = [
 
 /** The first sentence. */
 function first(path) {
-  return prose(paragraphs(comments.get(String(path)))[0].match(/^.*?\.(?= |$)/)[0]);
+  const [paragraph] = paragraphs(comments.get(String(path)));
+  return prose(/^.*?\.(?= |$)/.exec(paragraph)?.[0] ?? paragraph);
 }
 
 process.stdout.write(`${page}\n`);

@@ -1,12 +1,14 @@
 // A task's page tells how it goes.
 let held = /^#ctr=([\w-]+\.[\w-]+)$/.exec(location.hash)?.[1];
-// Before a router reads it or a person copies it.
+// Before a router reads it.
 if (held) history.replaceState(history.state, '', location.pathname + location.search);
+let store = {};
 try {
-  // For a reload, and a way over a login and back.
+  // For a reload, or a login and back.
   if (held) sessionStorage.ctr = held;
-  held = sessionStorage.ctr;
-} catch { /* No storage here. */ }
+  store = sessionStorage;
+  held = store.ctr;
+} catch {}
 
 export function cometTask(service = 'http://127.0.0.1:50051') {
   const url = new URL('/callback', service);
@@ -28,7 +30,6 @@ export function cometTask(service = 'http://127.0.0.1:50051') {
     }
   }
 
-  // In order; an end for half a minute, a sign of life once.
   const send = async (report, tries = 8) => held && (last = Promise.allSettled([last]).then(() => post(report, tries)));
   const prose = (text) => text && `${text}`.slice(0, 1300).toWellFormed();
   const way = window.cometTask ?? {
@@ -37,6 +38,10 @@ export function cometTask(service = 'http://127.0.0.1:50051') {
     done: (result) => send({ status: 'DONE', result: JSON.stringify(result) }),
     fail: (text) => send({ status: 'FAILED', message: prose(text) }),
   };
-  const by = (name) => async (...args) => await way[name](...args) === true;
+  const by = (name) => async (...args) => {
+    const told = await way[name](...args);
+    if (name !== 'progress') delete store.ctr;
+    return !!told;
+  };
   return { progress: by('progress'), done: by('done'), fail: by('fail') };
 }

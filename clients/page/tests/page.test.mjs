@@ -57,6 +57,16 @@ describe('a page that is a task', () => {
     assert.deepEqual(told(await runs('/reports.html', FRAGMENT)), { ...REPORTED, result: { hash: '', kept: 1, text: '7' } });
   });
 
+  test('reports_over_http_from_firefox', async (test) => {
+    const { browsers } = await service.call('GetRunner', {});
+    if (!browsers.some(({ name }) => name === 'firefox')) {
+      assert.ok(!process.env.CI, 'Firefox is not installed; tests/install.sh all installs it');
+      return test.skip('Firefox is not installed');
+    }
+    const job = await runs('/reports.html', { ...FRAGMENT, browser: 'firefox' });
+    assert.deepEqual(told(job), { ...REPORTED, result: { hash: '', kept: 1, text: '7' } });
+  });
+
   test('is_told_its_token_and_yet_reports_through_a_managed_browser', async () => {
     const job = await runs('/closed.html', { callbackDelivery: 'FRAGMENT' });
     assert.deepEqual(told(job), { ...REPORTED, result: { hash: '', kept: 1, text: '7' } });
@@ -167,6 +177,15 @@ describe('a page that is a task', () => {
       assert.match(await says('fail("no")'), /^Error: .*already/);
       assert.equal(sent.length, 2, 'what was refused is not tried again');
       assert.equal((await status()).job.callback.status, 'DONE');
+    });
+
+    test('a_reload_after_the_end_is_nothing_of_the_tasks', async () => {
+      await open(`${pages.url}/idle.html${token()}`);
+      assert.equal(await says('done()'), false);
+      await page.reload();
+      await load();
+      assert.equal(await says('fail("again")'), false);
+      assert.equal(sent.length, 1);
     });
 
     test('a_page_that_may_not_report_is_told_so_after_eight_tries', async () => {

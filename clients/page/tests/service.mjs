@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 export const PROGRAM = process.env.COMET_TASK_RUNNER_BIN ?? `${ROOT}target/debug/comet-task-runner`;
 /** Longest wait for anything that is said to happen: many times what a busy machine needs. */
-export const SOON_MS = 30_000;
+export const SOON_MS = 60_000;
 /** Short, as the paths of sockets below it must be. */
 const HOME = '/tmp/ctp';
 /** Tries to remove it: ten seconds, many times what a killed browser needs. */
