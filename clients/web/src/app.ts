@@ -6,7 +6,7 @@ import { signal } from '@preact/signals';
 import { bearer, type Calls, callsOver, cancel, execute } from './client.ts';
 import { Link } from './link.ts';
 import type { Problem } from './problem.ts';
-import type { ToTab } from './protocol.ts';
+import type { FromTab, ToTab } from './protocol.ts';
 import { buySession, dropToken, onTokenElsewhere, parsePasted, storedToken, storeToken, takeCode } from './session.ts';
 import { Store } from './store.ts';
 
@@ -15,6 +15,7 @@ export class App {
   /** Why the last link or token did not do. */
   readonly entryProblem = signal('');
   readonly #calls: Calls;
+  readonly #listeners = new Set<(message: ToTab) => void>();
   readonly #link = new Link(storedToken, (message) => this.#hear(message));
 
   constructor() {
@@ -50,6 +51,17 @@ export class App {
     return this.#withToken(() => cancel(this.#calls, taskId));
   }
 
+  /** Hears, after the store, each message of the stream's holder, until the function that it gives is called. */
+  listen(heard: (message: ToTab) => void): () => void {
+    this.#listeners.add(heard);
+    return () => this.#listeners.delete(heard);
+  }
+
+  /** To the holder of the stream. */
+  say(message: FromTab): void {
+    this.#link.say(message);
+  }
+
   /** Tries again at once instead of at the end of the wait. */
   retry(): void {
     this.#link.say({ kind: 'wake' });
@@ -81,6 +93,7 @@ export class App {
 
   #hear(message: ToTab): void {
     this.store.apply(message);
+    for (const listener of this.#listeners) listener(message);
     if (message.kind === 'fault') console.error(message.words);
     if (message.kind !== 'connection' || message.connection.state !== 'token needed') return;
     const { refused } = message.connection;
