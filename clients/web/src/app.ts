@@ -3,9 +3,8 @@
 import { createGrpcWebTransport } from '@connectrpc/connect-web';
 import { signal } from '@preact/signals';
 
-import { bearer, type Calls, callsOver, cancel, execute } from './client.ts';
+import { bearer, type Calls, callsOver } from './client.ts';
 import { Link } from './link.ts';
-import type { Problem } from './problem.ts';
 import type { FromTab, ToTab } from './protocol.ts';
 import { buySession, dropToken, onTokenElsewhere, parsePasted, storedToken, storeToken, takeCode } from './session.ts';
 import { Store } from './store.ts';
@@ -14,12 +13,14 @@ export class App {
   readonly store = new Store();
   /** Why the last link or token did not do. */
   readonly entryProblem = signal('');
-  readonly #calls: Calls;
+  /** Each shows the token that there is; when it is refused, the page asks for another one. */
+  readonly calls: Calls;
   readonly #listeners = new Set<(message: ToTab) => void>();
   readonly #link = new Link(storedToken, (message) => this.#hear(message));
 
   constructor() {
-    this.#calls = callsOver(createGrpcWebTransport({ baseUrl: location.origin, interceptors: [bearer(storedToken)] }));
+    const refused = (token: string) => this.#link.say({ kind: 'refused', token });
+    this.calls = callsOver(createGrpcWebTransport({ baseUrl: location.origin, interceptors: [bearer(storedToken, refused)] }));
   }
 
   /** Buys a session if the address has a code, then subscribes. */
@@ -43,14 +44,6 @@ export class App {
     }
   }
 
-  async execute(url: string, retrying: (problem: Problem) => void): Promise<Problem | undefined> {
-    return this.#withToken(() => execute(this.#calls, url, retrying));
-  }
-
-  async cancel(taskId: string): Promise<Problem | undefined> {
-    return this.#withToken(() => cancel(this.#calls, taskId));
-  }
-
   /** Hears, after the store, each message of the stream's holder, until the function that it gives is called. */
   listen(heard: (message: ToTab) => void): () => void {
     this.#listeners.add(heard);
@@ -65,13 +58,6 @@ export class App {
   /** Tries again at once instead of at the end of the wait. */
   retry(): void {
     this.#link.say({ kind: 'wake' });
-  }
-
-  async #withToken(call: () => Promise<Problem | undefined>): Promise<Problem | undefined> {
-    const token = storedToken();
-    const problem = await call();
-    if (problem?.code === 'unauthenticated' && token !== undefined) this.#link.say({ kind: 'refused', token });
-    return problem;
   }
 
   async #redeemAddress(): Promise<void> {

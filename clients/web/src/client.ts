@@ -1,9 +1,11 @@
-// Calls to the service: one transport that shows the token, and the two calls that a person makes.
+// Calls to the service: what shows the token with each, and what is common to all who make them.
 
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Client, createClient, type Interceptor, type Transport } from '@connectrpc/connect';
 
-import { type GetRunnerResponse, type ReadLogResponse, TaskRunner, type WatchJobsResponse } from './gen/comet/taskrunner/v1/task_runner_pb.ts';
-import { uuid } from './id.ts';
+import {
+  type ExecuteRequestSchema, type ExecuteResponse, type GetRunnerResponse, type ReadLogResponse, TaskRunner, type WatchJobsResponse,
+} from './gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { problemOf, type Problem } from './problem.ts';
 import { HEARTBEAT_MS, retryDelay } from './stream.ts';
 
@@ -11,8 +13,8 @@ import { HEARTBEAT_MS, retryDelay } from './stream.ts';
 const SINCE_SECONDS = 24n * 3600n;
 /** Longer than a browser may take to come up, which Execute waits for. */
 const EXECUTE_TIMEOUT_MS = 60_000;
-/** Cancelling only records the wish. */
-const CANCEL_TIMEOUT_MS = 15_000;
+/** Reading what the runner is takes milliseconds; longer than that, the network is at fault. */
+const RUNNER_TIMEOUT_MS = 15_000;
 /** How often a call whose answer was lost is made again: about a minute, which is more than a restart takes. */
 const TRIES_MAX = 10;
 
@@ -22,12 +24,17 @@ export function callsOver(transport: Transport): Calls {
   return createClient(TaskRunner, transport);
 }
 
-/** Shows with each call the token that there is at that time. */
-export function bearer(token: () => string | undefined): Interceptor {
-  return (next) => (request) => {
+/** Shows with each call the token that there is at that time; `refused` hears of one that the service does not accept. */
+export function bearer(token: () => string | undefined, refused: (token: string) => void): Interceptor {
+  return (next) => async (request) => {
     const shown = token();
     if (shown !== undefined) request.header.set('authorization', `Bearer ${shown}`);
-    return next(request);
+    try {
+      return await next(request);
+    } catch (error) {
+      if (shown !== undefined && problemOf(error).code === 'unauthenticated') refused(shown);
+      throw error;
+    }
   };
 }
 
@@ -46,37 +53,25 @@ export function readLog(
 }
 
 export function getRunner(calls: Calls, token: string): Promise<GetRunnerResponse> {
-  return calls.getRunner({}, { headers: authorization(token), timeoutMs: CANCEL_TIMEOUT_MS });
+  return calls.getRunner({}, { headers: authorization(token), timeoutMs: RUNNER_TIMEOUT_MS });
 }
 
 function authorization(token: string): Record<string, string> {
   return { authorization: `Bearer ${token}` };
 }
 
-/** Opens `url` as a task. A call whose answer was lost is made again under the same request_id, so that there is one
- * job however often it is made; `retrying` hears of each such try. */
-export async function execute(calls: Calls, url: string, retrying: (problem: Problem) => void): Promise<Problem | undefined> {
-  const requestId = uuid();
+/** Opens a task. A call whose answer was lost is made again under the same request_id, so that there is one job however
+ * often it is made; `retrying` hears of each such try. */
+export async function execute(calls: Calls, request: MessageInitShape<typeof ExecuteRequestSchema>, retrying: (problem: Problem) => void): Promise<ExecuteResponse | { problem: Problem }> {
   for (let tries = 1; ; tries += 1) {
     try {
-      await calls.execute({ url, requestId }, { timeoutMs: EXECUTE_TIMEOUT_MS });
-      return undefined;
+      return await calls.execute(request, { timeoutMs: EXECUTE_TIMEOUT_MS });
     } catch (error) {
       const problem = problemOf(error);
-      if (problem.code !== 'cut' || tries === TRIES_MAX) return problem;
+      if (problem.code !== 'cut' || tries === TRIES_MAX) return { problem };
       retrying(problem);
       const delay = problem.retryDelayMs ?? retryDelay(tries, Math.random());
       await new Promise((resolve) => setTimeout(resolve, delay));
     }
-  }
-}
-
-/** Asks to end a task. Once recorded, the stream tells the rest. */
-export async function cancel(calls: Calls, taskId: string): Promise<Problem | undefined> {
-  try {
-    await calls.cancelJob({ taskId }, { timeoutMs: CANCEL_TIMEOUT_MS });
-    return undefined;
-  } catch (error) {
-    return problemOf(error);
   }
 }

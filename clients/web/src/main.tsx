@@ -7,8 +7,10 @@ import { render } from 'preact';
 
 import { App } from './app.ts';
 import { keepTime } from './clock.ts';
+import { followAddress } from './route.ts';
 import { Page } from './ui/page.tsx';
 
+followAddress();
 const app = new App();
 const root = document.getElementById('page');
 if (root) render(<Page app={app} />, root);

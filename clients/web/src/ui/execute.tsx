@@ -2,6 +2,7 @@
 
 import { useSignal } from '@preact/signals';
 
+import { open } from '../actions.ts';
 import type { App } from '../app.ts';
 import type { Problem } from '../problem.ts';
 import { visible } from '../text.ts';
@@ -29,7 +30,7 @@ export function ExecuteForm({ app }: { app: App }) {
       retried.value = [...retried.value.filter((one) => one !== mine), ...(next ? [next] : [])];
       mine = next;
     };
-    const failed = await app.execute(wanted, (cut) => say({ url: wanted, words: `${cut.words} Trying again\u2026` }));
+    const { problem: failed } = await open(app.calls, { url: wanted }, (cut) => say({ url: wanted, words: `${cut.words} Trying again\u2026` }));
     say(undefined);
     if (!failed) return;
     // Back into the field, to be mended; unless somebody is writing the next one there.

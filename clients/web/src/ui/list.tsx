@@ -15,8 +15,8 @@ export function List({ app }: { app: App }) {
   if (order.length === 0) return <Empty />;
   const rest = order.length - shown.value;
   return (
-    <section aria-labelledby="tasks-title">
-      <h2 id="tasks-title" class="unseen">Tasks</h2>
+    <section aria-labelledby="heading">
+      <h2 id="heading" class="unseen" tabIndex={-1}>Tasks</h2>
       <ol class="jobs">
         {order.slice(0, shown.value).map((taskId) => {
           const row = app.store.row(taskId);
@@ -35,7 +35,7 @@ export function List({ app }: { app: App }) {
 function Empty() {
   return (
     <section class="empty">
-      <h2>No tasks yet</h2>
+      <h2 id="heading" tabIndex={-1}>No tasks yet</h2>
       <p>Enter an address above, or run</p>
       <pre><code>comet-task-runner run https://example.org</code></pre>
       <p>Tasks of the last day show here, and change by themselves.</p>

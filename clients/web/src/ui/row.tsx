@@ -3,6 +3,7 @@
 import type { Timestamp } from '@bufbuild/protobuf/wkt';
 import { useSignal } from '@preact/signals';
 
+import { cancel as cancelTask } from '../actions.ts';
 import type { App } from '../app.ts';
 import { now } from '../clock.ts';
 import { type Job, Job_Status as Status, type Sample } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
@@ -94,7 +95,7 @@ function Cancel({ app, job }: { app: App; job: Job }) {
   const cancel = async () => {
     asked.value = true;
     problem.value = '';
-    const failed = await app.cancel(job.taskId);
+    const { problem: failed } = await cancelTask(app.calls, job.taskId);
     if (!failed) return;
     asked.value = false;
     problem.value = failed.words;

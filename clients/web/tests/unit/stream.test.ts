@@ -3,7 +3,8 @@ import { after, afterEach, before, beforeEach, describe, mock, test } from 'node
 
 import { createGrpcWebTransport } from '@connectrpc/connect-node';
 
-import { type Calls, callsOver, execute, watchJobs } from '../../src/client.ts';
+import { open as openTask } from '../../src/actions.ts';
+import { type Calls, callsOver, watchJobs } from '../../src/client.ts';
 import { WatchJobsResponse_Kind as Kind, type WatchJobsResponse } from '../../src/gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { Jobs } from '../../src/jobs.ts';
 import { type Connection, endOf, RETRY_MAX_MS, RETRY_MIN_MS, retryDelay, scoped, SILENCE_MAX_MS, Subscription, type World } from '../../src/stream.ts';
@@ -172,7 +173,7 @@ describe('a subscription', () => {
   test('an_execute_whose_answer_is_lost_makes_one_job', async () => {
     fake.unanswered = 2;
     const retries: string[] = [];
-    const problem = await execute(callsAs('good'), 'http://example.test/', ({ words }) => retries.push(words));
+    const { problem } = await openTask(callsAs('good'), { url: 'http://example.test/' }, ({ words }) => retries.push(words));
     assert.equal(problem, undefined);
     assert.equal(fake.jobs.size, 1);
     assert.equal(new Set(fake.executed.map(({ requestId }) => requestId)).size, 1);
@@ -181,10 +182,10 @@ describe('a subscription', () => {
   });
 
   test('an_execute_that_is_refused_says_why_and_is_not_repeated', async () => {
-    const problem = await execute(callsAs('good'), 'ftp://example.test/', () => assert.fail('it is not tried again'));
+    const { problem } = await openTask(callsAs('good'), { url: 'ftp://example.test/' }, () => assert.fail('it is not tried again'));
     assert.equal(problem?.reason, 'URL_INVALID');
     assert.deepEqual(problem?.faults, [{ field: 'url', description: 'The scheme must be http or https.' }]);
-    assert.equal((await execute(callsAs('bad'), 'http://example.test/', () => assert.fail('it is not tried again')))?.code, 'unauthenticated');
+    assert.equal((await openTask(callsAs('bad'), { url: 'http://example.test/' }, () => assert.fail('it is not tried again'))).problem?.code, 'unauthenticated');
   });
 
   function callsAs(token: string): Calls {
