@@ -3,10 +3,11 @@
 import { createGrpcWebTransport } from '@connectrpc/connect-web';
 
 import { callsOver, getRunner, readLog, watchJobs } from './client.ts';
-import type { GetRunnerResponse } from './gen/comet/taskrunner/v1/task_runner_pb.ts';
+import type { GetRunnerResponse, ReadLogResponse } from './gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { type Effect, Jobs } from './jobs.ts';
-import { Logs } from './job/logs.ts';
+import { Logs, type OpenLog } from './job/logs.ts';
 import { holdLock, lockReleased } from './lock.ts';
+import { problemOf } from './problem.ts';
 import type { FromTab, Port, ToTab } from './protocol.ts';
 import { type Connection, Subscription } from './stream.ts';
 
@@ -27,10 +28,7 @@ export class Hub {
 
   constructor(baseUrl: string) {
     this.#calls = callsOver(createGrpcWebTransport({ baseUrl }));
-    this.#logs = new Logs(
-      (taskId, ...call) => readLog(this.#calls, this.#token, taskId, ...call),
-      () => this.#subscription.refuse(this.#token),
-    );
+    this.#logs = new Logs((...call) => this.#readLog(...call));
     this.#subscription = new Subscription(this.#jobs, {
       open: (token, resumeToken, signal) => {
         this.#token = token;
@@ -103,6 +101,16 @@ export class Hub {
       this.#post({ kind: 'runner', runner: this.#runner });
     } catch {
       // Only the footer lacks it. If the connection is cut, the stream says so.
+    }
+  }
+
+  async *#readLog(...call: Parameters<OpenLog>): AsyncGenerator<ReadLogResponse> {
+    const token = this.#token;
+    try {
+      yield* readLog(this.#calls, token, ...call);
+    } catch (error) {
+      if (problemOf(error).code === 'unauthenticated') this.#subscription.refuse(token);
+      throw error;
     }
   }
 

@@ -6,7 +6,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
+import { Code, ConnectError, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 
 import {
@@ -19,7 +19,7 @@ export type Message = MessageInitShape<typeof WatchJobsResponseSchema>;
 type Fields = MessageInitShape<typeof JobSchema>;
 
 /** What the real service serves the page under. */
-export const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+export const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; " +
   "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const TYPES: Record<string, string> = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
@@ -41,6 +41,8 @@ export class Fake {
   /** What problems GetRunner tells. */
   problems: { what: string; remedy: string }[] = [];
   runnersMet = 0;
+  /** Calls beyond those of the list. */
+  more: Partial<ServiceImpl<typeof TaskRunner>> = {};
   /** How often a call showed no good token. */
   refusals = 0;
   #log: { taskId: string; job: Job | undefined }[] = [];
@@ -70,10 +72,11 @@ export class Fake {
         execute: (request, context) => this.#execute(request, context),
         cancelJob: (request, context) => this.#cancel(request.taskId, context),
         getRunner: (_, context) => {
-          this.#admit(context);
+          this.admit(context);
           this.runnersMet += 1;
           return { version: '1.2.3', host: 'here', browsers: [{ name: 'chromium', version: '156' }], ready: true, problems: this.problems };
         },
+        ...this.more,
       }),
       fallback: (request, response) => void this.#page(request as IncomingMessage, response as ServerResponse),
     });
@@ -113,7 +116,8 @@ export class Fake {
     }
   }
 
-  #happened(): void {
+  /** Lets `until` look again. */
+  happened(): void {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
@@ -133,6 +137,11 @@ export class Fake {
     return job;
   }
 
+  /** The changes of a job, the first one first. */
+  history(taskId: string): Job[] {
+    return this.#log.flatMap(({ taskId: id, job }) => (id === taskId && job ? [job] : []));
+  }
+
   remove(taskId: string): void {
     this.jobs.delete(taskId);
     this.#log.push({ taskId, job: undefined });
@@ -148,6 +157,11 @@ export class Fake {
     this.#store += 'x';
     this.#log = [];
     this.jobs.clear();
+  }
+
+  /** No token of before is good, though nothing is lost. */
+  forgetPositions(): void {
+    this.#store += 'x';
   }
 
   drain(retryDelayMs: number): void {
@@ -169,18 +183,19 @@ export class Fake {
     return `${this.#store}:${this.#log.length}`;
   }
 
-  #admit(context: HandlerContext): void {
+  /** Refuses who shows no good token. */
+  admit(context: HandlerContext): void {
     const shown = context.requestHeader.get('authorization')?.replace('Bearer ', '') ?? '';
     if (this.tokens.has(shown)) return;
     this.refusals += 1;
-    this.#happened();
+    this.happened();
     throw new ConnectError('no valid token', Code.Unauthenticated, undefined, [
       { desc: ErrorInfoSchema, value: { reason: 'TOKEN_INVALID', domain: 'taskrunner.comet' } },
     ]);
   }
 
   async *#watch(request: WatchJobsRequest, context: HandlerContext): AsyncGenerator<Message> {
-    this.#admit(context);
+    this.admit(context);
     const queue: Message[] = [];
     let failed: ConnectError | undefined;
     let ring = () => {};
@@ -191,7 +206,7 @@ export class Fake {
     queue.push(...this.#beginning(request.resumeToken));
     this.#streams.add(stream);
     this.watched.push(request);
-    this.#happened();
+    this.happened();
     context.signal.addEventListener('abort', () => ring());
     try {
       while (!context.signal.aborted) {
@@ -204,7 +219,7 @@ export class Fake {
       }
     } finally {
       this.#streams.delete(stream);
-      this.#happened();
+      this.happened();
     }
   }
 
@@ -224,7 +239,7 @@ export class Fake {
   }
 
   async #execute(request: ExecuteRequest, context: HandlerContext): Promise<{ taskId: string }> {
-    this.#admit(context);
+    this.admit(context);
     if (!/^https?:/.test(request.url)) {
       throw new ConnectError('url has the scheme of no web page', Code.InvalidArgument, undefined, [
         { desc: ErrorInfoSchema, value: { reason: 'URL_INVALID', domain: 'taskrunner.comet' } },
@@ -234,7 +249,7 @@ export class Fake {
     const again = this.executed.find(({ requestId }) => requestId === request.requestId) !== undefined;
     this.executed.push(request);
     if (!again) this.change(this.taskId(), { url: request.url });
-    this.#happened();
+    this.happened();
     if (this.unanswered > 0) {
       this.unanswered -= 1;
       this.cut();
@@ -243,10 +258,10 @@ export class Fake {
   }
 
   #cancel(taskId: string, context: HandlerContext): { job: Job } {
-    this.#admit(context);
+    this.admit(context);
     this.cancelled.push(taskId);
     const job = this.change(taskId, { status: Status.STOPPING, reason: Reason.CANCEL_REQUESTED, cancelRequested: true });
-    this.#happened();
+    this.happened();
     return { job };
   }
 

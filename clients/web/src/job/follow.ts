@@ -23,8 +23,6 @@ export interface LogWorld {
   open(afterNumber: bigint, follow: boolean, signal: AbortSignal, answered: () => void): AsyncIterable<ReadLogResponse>;
   tell(part: LogPart): void;
   say(standing: LogStanding): void;
-  /** The token is no longer good. */
-  refused(): void;
 }
 
 type End = { kind: 'over' } | { kind: 'left' } | { kind: 'cut'; why: string; delayMs: number | undefined } | { kind: 'failed'; why: string };
@@ -108,7 +106,6 @@ export class LogFollow {
       if (outer.aborted) return { kind: 'left' };
       if (silent) return { kind: 'cut', why: 'The service has been silent for too long.', delayMs: undefined };
       const problem = problemOf(error);
-      if (problem.code === 'unauthenticated') this.world.refused();
       return problem.code === 'refused' ? { kind: 'failed', why: problem.words } : { kind: 'cut', why: problem.words, delayMs: problem.retryDelayMs };
     } finally {
       clearTimeout(silence);

@@ -19,7 +19,10 @@ interface Shown {
 export class Logs {
   readonly #shown = new Map<string, Shown>();
 
-  constructor(private readonly open: OpenLog, private readonly refused: () => void) {}
+  /** There has been a connection, and so there is a token. */
+  #isReady = false;
+
+  constructor(private readonly open: OpenLog) {}
 
   /** A tab shows this job's log, and no other. `watched` tells whether the tab itself is to be seen. */
   show(port: Port, taskId: string, watched: boolean): void {
@@ -43,13 +46,15 @@ export class Logs {
   /** Somebody wants it read again, or tried again. */
   again(taskId: string): void {
     const shown = this.#shown.get(taskId);
-    if (!shown) return;
+    if (!shown || !this.#isReady) return;
     shown.follow.wake();
     if (!shown.follow.running) shown.follow.start(this.#live() < FOLLOWS_MAX);
   }
 
-  /** The service is there again. */
+  /** The service is there, or is there again. */
   wake(): void {
+    this.#isReady = true;
+    this.#arrange();
     for (const { follow } of this.#shown.values()) follow.wake();
   }
 
@@ -66,7 +71,6 @@ export class Logs {
         // One that is over leaves its place to one that waits.
         if (standing.state === 'ended' || standing.state === 'failed') queueMicrotask(() => this.#arrange());
       },
-      refused: this.refused,
     });
     const shown = { follow, ports };
     this.#shown.set(taskId, shown);
@@ -83,6 +87,7 @@ export class Logs {
       if (![...ports.values()].includes(true)) follow.stop();
       if (ports.size === 0) this.#shown.delete(taskId);
     }
+    if (!this.#isReady) return;
     for (const { follow, ports } of this.#shown.values()) {
       if (![...ports.values()].includes(true)) continue;
       const { state } = follow.standing;
