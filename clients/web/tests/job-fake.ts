@@ -148,9 +148,11 @@ export class JobFake {
     try {
       for (;;) {
         const entries = log.entries.filter(({ number }) => Number(number) > told);
-        if (entries.length > 0 || reset) yield { entries, lastNumber: BigInt(end()), reset, droppedCount: BigInt(Math.max(0, log.first - 1 - told)) };
-        reset = false;
+        const droppedCount = BigInt(Math.max(0, log.first - 1 - told));
+        // More may be said while this is on its way.
         told = end();
+        if (entries.length > 0 || reset) yield { entries, lastNumber: BigInt(told), reset, droppedCount };
+        reset = false;
         if (!request.follow || log.ended || context.signal.aborted) return;
         await new Promise<void>((resolve) => {
           ring = resolve;

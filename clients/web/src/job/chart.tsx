@@ -51,16 +51,18 @@ function Chart({ measured, readings }: { measured: Measured; readings: readonly 
   const pointed = useSignal<number | undefined>(undefined);
   const problem = useSignal('');
   latest.current = readings;
-  plot.current?.setData(columns(readings, measured.of));
+  useEffect(() => { plot.current?.setData(columns(readings, measured.of)); }, [readings]);
 
   useEffect(() => {
     let leave = () => {};
     let left = false;
-    draw(measured, box.current as HTMLElement, columns(latest.current, measured.of), (at) => { pointed.value = at; })
+    draw(measured, box.current as HTMLElement, (at) => { pointed.value = at; })
       .then(({ drawn, end }) => {
         if (left) return end();
         leave = end;
         plot.current = drawn;
+        // The library came later than some of them.
+        drawn.setData(columns(latest.current, measured.of));
       })
       .catch(() => { problem.value = 'It could not be drawn: load the page again.'; });
     return () => {
@@ -109,7 +111,7 @@ function at(readings: readonly Reading[], measured: Measured, index: number): { 
 }
 
 /** Draws into `box`, as wide as it is, in the colours that hold. The library comes only when there is something to draw. */
-async function draw(measured: Measured, box: HTMLElement, data: uPlot.AlignedData, point: (index: number | undefined) => void) {
+async function draw(measured: Measured, box: HTMLElement, point: (index: number | undefined) => void) {
   const { default: Plot } = await import('uplot');
   const colour = (name: string) => () => getComputedStyle(box).getPropertyValue(name).trim();
   const font = '11px system-ui, sans-serif';
@@ -117,6 +119,7 @@ async function draw(measured: Measured, box: HTMLElement, data: uPlot.AlignedDat
   const drawn = new Plot({
     width: Math.max(120, box.clientWidth),
     height: HEIGHT,
+    padding: [6, 6, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
     scales: {
@@ -129,7 +132,7 @@ async function draw(measured: Measured, box: HTMLElement, data: uPlot.AlignedDat
       { ...axis, size: 40, gap: 4, space: 26 },
     ],
     hooks: { setCursor: [(plot) => point(plot.cursor.idx ?? undefined)] },
-  }, data, box);
+  }, [[], []], box);
   const sized = new ResizeObserver(() => { if (box.clientWidth > 0) drawn.setSize({ width: box.clientWidth, height: HEIGHT }); });
   sized.observe(box);
   // Colours change with the system's choice, or by a switch on the page.

@@ -3,6 +3,7 @@
 import type { App } from '../app.ts';
 import { now } from '../clock.ts';
 import { Dialog_Kind as Dialog, type Job, Job_Status as Status, type Sample } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
+import { sentence } from '../problem.ts';
 import { remedyOf } from '../remedies.ts';
 import { messageOf, reasonOf } from '../reasons.ts';
 import { lookOf } from '../statuses.ts';
@@ -16,7 +17,8 @@ export function Head({ view }: { app: App; view: TaskView }) {
   const job = view.job.value;
   if (!job) return null;
   const look = lookOf(job);
-  const message = messageOf(job);
+  // What a page says stays as it is.
+  const message = job.callback?.message ? messageOf(job) : sentence(messageOf(job));
   const title = view.sample.value?.pageTitle ?? '';
   const remedy = remedyOf(job);
   return (

@@ -218,7 +218,8 @@ test('readings_are_drawn_and_said_without_asking_for_them', async () => {
     }
     return false;
   }, colour);
-  await wholeScreenshot(page, 'readings'); await drawnIn([31, 95, 208]);
+  await page.emulateMedia({ colorScheme: 'light' });
+  await drawnIn([31, 95, 208]);
   await page.emulateMedia({ colorScheme: 'dark' });
   await drawnIn([138, 180, 255]);
   assert.deepEqual([calls('GetStatus'), calls('WatchJob')], [1, 1], 'nothing is asked for twice');
