@@ -1,16 +1,25 @@
 // The tab: its token, its link to the stream, its calls and what it shows, tied together.
 
 import { createGrpcWebTransport } from '@connectrpc/connect-web';
-import { signal } from '@preact/signals';
+import { effect, signal } from '@preact/signals';
 
 import { bearer, type Calls, callsOver } from './client.ts';
 import { Link } from './link.ts';
+import { askedIn } from './list/asked.ts';
+import { History } from './list/history.ts';
+import { Notices } from './notices.ts';
 import type { FromTab, ToTab } from './protocol.ts';
+import { listQuery } from './route.ts';
 import { buySession, dropToken, onTokenElsewhere, parsePasted, storedToken, storeToken, takeCode } from './session.ts';
 import { Store } from './store.ts';
 
 export class App {
   readonly store = new Store();
+  readonly notices = new Notices();
+  /** Older tasks, on request. */
+  readonly history: History;
+  /** When the runner was last asked how busy it is: after so many changes. */
+  readonly runnerAskedAt = { changes: 0 };
   /** Why the last link or token did not do. */
   readonly entryProblem = signal('');
   /** Each shows the token that there is; when it is refused, the page asks for another one. */
@@ -21,6 +30,9 @@ export class App {
   constructor() {
     const refused = (token: string) => this.#link.say({ kind: 'refused', token });
     this.calls = callsOver(createGrpcWebTransport({ baseUrl: location.origin, interceptors: [bearer(storedToken, refused)] }));
+    this.history = new History(this.calls, this.store);
+    this.store.onReplaced = () => this.history.forget();
+    effect(() => this.#ask(listQuery.value));
   }
 
   /** Buys a session if the address has a code, then subscribes. */
@@ -58,6 +70,12 @@ export class App {
   /** Tries again at once instead of at the end of the wait. */
   retry(): void {
     this.#link.say({ kind: 'wake' });
+  }
+
+  /** The list shows what its address asks for. */
+  #ask(query: string): void {
+    this.store.ask(askedIn(query));
+    this.history.begin();
   }
 
   async #redeemAddress(): Promise<void> {

@@ -10,7 +10,7 @@ import { problemOf, type Problem } from './problem.ts';
 import { HEARTBEAT_MS, retryDelay } from './stream.ts';
 
 /** Finished jobs of the last day are shown from the start: what somebody may still remember. */
-const SINCE_SECONDS = 24n * 3600n;
+export const SINCE_MS = 24 * 3_600_000;
 /** Longer than a browser may take to come up, which Execute waits for. */
 const EXECUTE_TIMEOUT_MS = 60_000;
 /** Reading what the runner is takes milliseconds; longer than that, the network is at fault. */
@@ -41,7 +41,7 @@ export function bearer(token: () => string | undefined, refused: (token: string)
 /** The one stream. */
 export function watchJobs(calls: Calls, token: string, resumeToken: string, signal: AbortSignal): AsyncIterable<WatchJobsResponse> {
   const heartbeatInterval = { seconds: BigInt(HEARTBEAT_MS / 1000), nanos: 0 };
-  const request = { resumeToken, since: { seconds: SINCE_SECONDS, nanos: 0 }, heartbeatInterval };
+  const request = { resumeToken, since: { seconds: BigInt(SINCE_MS / 1000), nanos: 0 }, heartbeatInterval };
   return calls.watchJobs(request, { signal, headers: authorization(token) });
 }
 

@@ -2,7 +2,7 @@
 
 import { createGrpcWebTransport } from '@connectrpc/connect-web';
 
-import { callsOver, getRunner, readLog, watchJobs } from './client.ts';
+import { callsOver, getRunner, readLog, SINCE_MS, watchJobs } from './client.ts';
 import type { GetRunnerResponse, ReadLogResponse } from './gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { type Effect, Jobs } from './jobs.ts';
 import { Logs, type OpenLog } from './job/logs.ts';
@@ -13,7 +13,7 @@ import { type Connection, Subscription } from './stream.ts';
 
 export class Hub {
   readonly #calls;
-  readonly #jobs = new Jobs();
+  readonly #jobs = new Jobs(SINCE_MS);
   readonly #subscription: Subscription;
   readonly #tabs = new Set<Port>();
   readonly #logs: Logs;
@@ -127,13 +127,14 @@ export class Hub {
         if (effect.job.done) this.#tell(this.#jobs.trim());
         return;
       case 'removed':
+        return this.#post({ ...effect, completeSinceMs: this.#jobs.completeSinceMs });
       case 'samples':
         return this.#post(effect);
     }
   }
 
   #all(): ToTab {
-    return { kind: 'all', jobs: this.#jobs.all(), samples: this.#jobs.samples() };
+    return { kind: 'all', jobs: this.#jobs.all(), samples: this.#jobs.samples(), completeSinceMs: this.#jobs.completeSinceMs };
   }
 
   #post(message: ToTab): void {

@@ -1,9 +1,15 @@
 // What a stream of jobs has told: a fold over its messages, which knows a hole when it sees one.
 
 import { type Job, type Sample, type WatchJobsResponse, WatchJobsResponse_Kind as Kind } from './gen/comet/taskrunner/v1/task_runner_pb.ts';
+import { millis } from './text.ts';
 
-/** Finished jobs that are kept: more than anybody scrolls through; beyond it the oldest ones are let go. */
-export const FINISHED_MAX = 2000;
+/** Finished jobs that are kept. More than a busy machine ends in a day, and at some 3 KiB each for every tab and once for
+ * the worker, less than the page itself takes. Beyond it the oldest ones are let go: ListJobs still has them. */
+export const FINISHED_MAX = 5000;
+/** So many more may gather before they are let go together, so that finding them costs each little. */
+export const FINISHED_SURPLUS = 250;
+/** Clocks of the service and of this machine may differ by so much. */
+const CLOCKS_APART_MS = 3_600_000;
 
 /** What a message did to the jobs. */
 export type Effect =
@@ -11,6 +17,7 @@ export type Effect =
   /** Anything may be different: read all. */
   | { kind: 'all' }
   | { kind: 'changed'; job: Job }
+  /** Forgotten by the service, or let go here. */
   | { kind: 'removed'; taskIds: string[] }
   /** New readings; with `whole`, a job without one has none any more. */
   | { kind: 'samples'; samples: Samples; whole: boolean }
@@ -23,11 +30,17 @@ export type Samples = Record<string, Sample>;
 export class Jobs {
   /** Goes on after the last message that was applied. Empty: only a snapshot tells what is. */
   resumeToken = '';
+  /** Every job that was accepted then or later is known. */
+  completeSinceMs = Infinity;
 
+  #finished = 0;
   #known = new Map<string, Job>();
   #samples = new Map<string, Sample>();
   /** What the snapshot that is coming in has told so far. */
   #snapshot: Map<string, Job> | undefined;
+
+  /** The snapshots that come have what finished within `sinceMs`. */
+  constructor(private readonly sinceMs = 0, private readonly now: () => number = Date.now) {}
 
   /** A stream is opened: with the resume token it goes on, without it begins with a snapshot. */
   begin(): void {
@@ -88,7 +101,11 @@ export class Jobs {
     if (!this.#snapshot) return { kind: 'samples', samples: this.samples(), whole: true };
     this.#known = this.#snapshot;
     this.#snapshot = undefined;
-    this.#trim();
+    this.#finished = 0;
+    for (const job of this.#known.values()) if (job.done) this.#finished += 1;
+    // What is missing ended before, and so was accepted before.
+    this.completeSinceMs = this.now() - this.sinceMs + CLOCKS_APART_MS;
+    this.trim();
     return { kind: 'all' };
   }
 
@@ -99,6 +116,7 @@ export class Jobs {
       return { kind: 'hole', taskId: job.taskId, known: known.revision, told: job.revision };
     }
     this.#snapshot?.set(job.taskId, job);
+    if (job.done && !this.#known.get(job.taskId)?.done) this.#finished += 1;
     this.#known.set(job.taskId, job);
     return { kind: 'changed', job };
   }
@@ -112,24 +130,24 @@ export class Jobs {
   }
 
   #forget(taskIds: string[]): Effect {
-    const known = taskIds.filter((taskId) => this.#known.delete(taskId));
-    for (const taskId of known) this.#samples.delete(taskId);
-    return known.length === 0 ? { kind: 'nothing' } : { kind: 'removed', taskIds: known };
+    for (const taskId of taskIds) {
+      if (this.#known.get(taskId)?.done) this.#finished -= 1;
+      this.#known.delete(taskId);
+      this.#samples.delete(taskId);
+    }
+    // Also one that is not known here: somebody may have asked for older ones.
+    return taskIds.length === 0 ? { kind: 'nothing' } : { kind: 'removed', taskIds };
   }
 
   /** Lets the oldest finished jobs go when there are too many. */
   trim(): Effect {
-    return this.#forget(this.#surplus());
-  }
-
-  #trim(): void {
-    for (const taskId of this.#surplus()) this.#known.delete(taskId);
-  }
-
-  #surplus(): string[] {
+    if (this.#finished <= FINISHED_MAX + FINISHED_SURPLUS) return { kind: 'nothing' };
+    const finished = [...this.#known.values()].filter((job) => job.done);
     // A task_id begins with its time, so its order is the order of creation.
-    if (this.#known.size <= FINISHED_MAX) return [];
-    const finished = [...this.#known.values()].filter((job) => job.done).map((job) => job.taskId);
-    return finished.sort().slice(0, Math.max(0, finished.length - FINISHED_MAX));
+    finished.sort((a, b) => (a.taskId < b.taskId ? -1 : 1)).splice(finished.length - FINISHED_MAX);
+    const last = millis(finished.at(-1)?.createdAt);
+    // The next one may have been accepted within the same millisecond, and is asked for once more then.
+    if (last !== undefined) this.completeSinceMs = Math.max(this.completeSinceMs, last + 1);
+    return this.#forget(finished.map((job) => job.taskId));
   }
 }

@@ -28,9 +28,10 @@ export type ToTab =
   | { kind: 'runner'; runner: GetRunnerResponse }
   /** For the console: what must not happen, did. */
   | { kind: 'fault'; words: string }
-  | { kind: 'all'; jobs: Job[]; samples: Samples }
+  /** Of jobs that were accepted before `completeSinceMs` some may be missing. */
+  | { kind: 'all'; jobs: Job[]; samples: Samples; completeSinceMs: number }
   | { kind: 'changed'; job: Job }
-  | { kind: 'removed'; taskIds: string[] }
+  | { kind: 'removed'; taskIds: string[]; completeSinceMs: number }
   | { kind: 'samples'; samples: Samples; whole: boolean }
   /** More of the log that the tab shows, or how its stream stands. */
   | { kind: 'log'; taskId: string; part?: LogPart; standing?: LogStanding };

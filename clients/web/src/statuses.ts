@@ -21,7 +21,11 @@ const LOOKS: Record<Status, Look> = {
 };
 
 export function lookOf(job: Job): Look {
+  return lookOfStatus(job.status, job.done);
+}
+
+export function lookOfStatus(status: Status, done = false): Look {
   // A newer service may have statuses that are not known here; whether it is over is told apart.
-  const known = LOOKS[job.status] as Look | undefined;
-  return known ?? { word: `Status ${job.status}`, tone: job.done ? 'quiet' : 'live', shape: 'question' };
+  const known = LOOKS[status] as Look | undefined;
+  return known ?? { word: `Status ${status}`, tone: done ? 'quiet' : 'live', shape: 'question' };
 }

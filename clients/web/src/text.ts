@@ -1,5 +1,7 @@
 // Makes text of pages and callers fit to be shown: it may be anything.
 
+import type { Timestamp } from '@bufbuild/protobuf/wkt';
+
 /** Controls but tab and line feed, and the marks that turn the direction of what follows them. */
 // eslint-disable-next-line no-control-regex
 const INVISIBLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
@@ -32,6 +34,21 @@ export function span(ms: number): string {
 /** A span that is still growing, without tenths, which would only flicker. */
 export function growing(ms: number): string {
   return ms < 10_000 ? `${Math.floor(Math.max(0, ms) / 1000)} s` : span(ms);
+}
+
+/** Milliseconds since 1970. */
+export function millis(time: Timestamp | undefined): number | undefined {
+  return time && Number(time.seconds) * 1000 + time.nanos / 1e6;
+}
+
+const TIME = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const DAY = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
+
+/** The time of day, with the day when it is not today. */
+export function timeOf(ms: number): string {
+  const date = new Date(ms);
+  const today = date.toDateString() === new Date().toDateString();
+  return today ? TIME.format(date) : `${DAY.format(date)}, ${TIME.format(date)}`;
 }
 
 /** JSON set out in lines; as it came when it is none. */

@@ -32,6 +32,8 @@ export class Fake {
   readonly jobs = new Map<string, Job>();
   /** Each Execute as it came. */
   readonly executed: ExecuteRequest[] = [];
+  /** Each Execute that was only to be checked and is right. */
+  readonly validated: ExecuteRequest[] = [];
   /** Each WatchJobs as it came. */
   readonly watched: WatchJobsRequest[] = [];
   /** Jobs that somebody asked to cancel. */
@@ -246,15 +248,20 @@ export class Fake {
         { desc: BadRequestSchema, value: { fieldViolations: [{ field: 'url', description: 'the scheme must be http or https' }] } },
       ]);
     }
+    if (request.validateOnly) {
+      this.validated.push(request);
+      this.happened();
+      return { taskId: '' };
+    }
     const again = this.executed.find(({ requestId }) => requestId === request.requestId) !== undefined;
     this.executed.push(request);
-    if (!again) this.change(this.taskId(), { url: request.url });
+    const job = again ? undefined : this.change(this.taskId(), { url: request.url, labels: request.labels });
     this.happened();
     if (this.unanswered > 0) {
       this.unanswered -= 1;
       this.cut();
     }
-    return { taskId: '' };
+    return { taskId: job?.taskId ?? '' };
   }
 
   #cancel(taskId: string, context: HandlerContext): { job: Job } {

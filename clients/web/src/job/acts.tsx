@@ -4,7 +4,7 @@ import { useSignal, type Signal } from '@preact/signals';
 
 import { cancel, type Done, focusWindow, runAgain, takeScreenshot } from '../actions.ts';
 import type { App } from '../app.ts';
-import { Browser_Capability as Capability, GetRunnerResponse_Scope as Scope, type Job, Job_Status as Status } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
+import { Browser_Capability as Capability, type Job, Job_Status as Status } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { outcomeOf } from './outcome.ts';
 import { go, hrefOf } from '../route.ts';
 import { visible } from '../text.ts';
@@ -21,8 +21,7 @@ export function Acts({ app, view, taken }: { app: App; view: TaskView; taken: Si
   const busy = useSignal<Act | undefined>(undefined);
   const job = view.job.value;
   if (!job) return null;
-  const scope = app.store.runner.value?.scope ?? Scope.SCOPE_UNSPECIFIED;
-  if (scope === Scope.OBSERVE) return <p class="quiet">This session may look on; it may not act.</p>;
+  if (!app.store.mayOperate.value) return <p class="quiet">This session may look on; it may not act.</p>;
 
   const act = async <T extends object>(name: Act, call: () => Promise<Done<T>>, then: (done: T) => void = () => {}) => {
     busy.value = name;

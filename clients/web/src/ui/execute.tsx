@@ -1,60 +1,73 @@
-// Opens a URL as a task.
+// Opens a URL as a task, with all that can be said about it.
 
-import { useSignal } from '@preact/signals';
+import { batch, useSignal } from '@preact/signals';
+import { useMemo } from 'preact/hooks';
 
 import { open } from '../actions.ts';
 import type { App } from '../app.ts';
-import type { Problem } from '../problem.ts';
+import { faultsOf, requestOf } from '../execute/draft.ts';
+import { type Draft, type FieldName, FIELDS, GROUPS } from '../execute/fields.ts';
+import { Validation } from '../execute/validation.ts';
+import { hrefOf } from '../route.ts';
 import { visible } from '../text.ts';
-
-/** An address whose call was cut, and is being made again. */
-interface Retried { url: string; words: string }
+import { FieldInput } from './field.tsx';
 
 export function ExecuteForm({ app }: { app: App }) {
-  const url = useSignal('');
-  const problem = useSignal('');
-  const retried = useSignal<Retried[]>([]);
+  const draft = useSignal<Draft>({});
+  const shown = useSignal(false);
+  const validation = useMemo(() => new Validation(app.calls), []);
+  const faults = validation.faults.value;
+  const options = Object.entries(draft.value).filter(([name, text]) => name !== 'url' && text !== '').length;
 
-  // The field is free again at once: a browser takes its time to come up, and the next address need not wait for it.
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    const wanted = url.value.trim();
-    problem.value = '';
-    if (wanted === '') {
-      problem.value = 'Enter an address, such as https://example.org.';
-      return;
-    }
-    url.value = '';
-    let mine: Retried | undefined;
-    const say = (next: Retried | undefined) => {
-      retried.value = [...retried.value.filter((one) => one !== mine), ...(next ? [next] : [])];
-      mine = next;
-    };
-    const { problem: failed } = await open(app.calls, { url: wanted }, (cut) => say({ url: wanted, words: `${cut.words} Trying again\u2026` }));
-    say(undefined);
-    if (!failed) return;
-    // Back into the field, to be mended; unless somebody is writing the next one there.
-    const taken = url.value !== '';
-    if (!taken) url.value = wanted;
-    problem.value = taken ? `${wanted}: ${wordsOf(failed)}` : wordsOf(failed);
+  const write = (name: FieldName, text: string) => {
+    draft.value = { ...draft.value, [name]: text };
+    validation.look(draft.value);
   };
 
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    const sent = draft.value;
+    const { request, faults: found } = requestOf(sent);
+    if (request.url === '') return validation.settle(new Map([['url', 'Enter an address, such as https://example.org.']]));
+    if (found.size > 0) return validation.settle(found);
+    // The field is free again at once: a browser takes its time to come up, and the next address need not wait for it.
+    batch(() => {
+      draft.value = { ...sent, url: '' };
+      validation.settle(new Map());
+    });
+    let notice: number | undefined;
+    const url = String(request.url);
+    const done = await open(app.calls, request, (cut) => { notice = app.notices.say('live', `${url}: ${cut.words} Trying again\u2026`, { instead: notice }); });
+    app.notices.dismiss(notice);
+    if (!done.problem) return void app.notices.say('good', done.words, { link: { href: hrefOf(done.taskId), words: 'See it' } });
+    // Back into the field, to be mended; unless somebody is writing the next one there.
+    if ((draft.value.url ?? '') !== '') return void app.notices.say('bad', `${url}: ${done.problem.faults[0]?.description ?? done.problem.words}`);
+    draft.value = { ...draft.value, url };
+    validation.settle(faultsOf(done.problem));
+    if ([...validation.faults.value.keys()].some((name) => name !== 'url' && name !== '')) shown.value = true;
+  };
+
+  const input = (name: FieldName) => (
+    <FieldInput key={name} field={FIELDS[name]} value={draft.value[name] ?? ''} fault={faults.get(name) ?? ''} draft={draft.value} runner={app.store.runner.value}
+      write={(text) => write(name, text)} />
+  );
+  const general = faults.get('') ?? '';
   return (
-    <form class="execute" noValidate onSubmit={(event) => void submit(event)}>
-      <label for="url">Address to open</label>
+    <form class="card execute" noValidate aria-label="Open a task" onSubmit={(event) => void submit(event)}>
       <div class="line">
-        <input id="url" type="url" inputMode="url" placeholder="https://" autocomplete="off" spellcheck={false} autofocus
-          value={url} aria-invalid={problem.value !== ''} aria-describedby="url-problem"
-          onInput={(event) => { url.value = event.currentTarget.value; problem.value = ''; }} />
+        {input('url')}
         <button type="submit">Execute</button>
+        <button type="button" class="quiet" aria-expanded={shown.value} aria-controls="options" onClick={() => { shown.value = !shown.value; }}>
+          Options{options > 0 ? ` (${options})` : ''}
+        </button>
       </div>
-      <p id="url-problem" class="problem" role="alert">{visible(problem.value)}</p>
-      {retried.value.map((one) => <p class="note" role="status" key={one.url}>{visible(one.url)}: {one.words}</p>)}
+      <p class="problem" role="alert">{visible(general)}</p>
+      <div id="options" hidden={!shown.value}>
+        {shown.value && GROUPS.map(({ title, names }) => (
+          <fieldset key={title}><legend>{title}</legend>{names.map(input)}</fieldset>
+        ))}
+        {shown.value && options > 0 && <button type="button" class="small" onClick={() => { draft.value = { url: draft.value.url ?? '' }; validation.look(draft.value); }}>Take all options back</button>}
+      </div>
     </form>
   );
-}
-
-function wordsOf(problem: Problem): string {
-  const fault = problem.faults.find(({ field }) => field === 'url') ?? problem.faults[0];
-  return fault ? fault.description : problem.words;
 }

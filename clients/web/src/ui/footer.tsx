@@ -1,4 +1,4 @@
-// What runs the tasks, and what stands in their way.
+// What program this page is of, and where it runs.
 
 import type { App } from '../app.ts';
 import { visible } from '../text.ts';
@@ -9,13 +9,8 @@ export function Footer({ app }: { app: App }) {
   const browsers = runner.browsers.map(({ name, version }) => (version === '' ? name : `${name} ${version}`));
   return (
     <footer>
-      {runner.problems.map(({ what, remedy }) => (
-        <p class="problem" key={what}>{visible(remedy === '' ? what : `${what}; ${remedy}`)}</p>
-      ))}
-      <p>
-        <span>Version {visible(runner.version)}</span> <span>on {visible(runner.host)}</span>{' '}
-        <span>{browsers.length === 0 ? 'No browser found' : visible(browsers.join(', '))}</span>
-      </p>
+      <span>Version {visible(runner.version)}</span> <span>on {visible(runner.host)}</span>{' '}
+      <span>{browsers.length === 0 ? 'No browser found' : visible(browsers.join(', '))}</span>
     </footer>
   );
 }

@@ -1,44 +1,77 @@
-// The jobs, newest first.
-
-import { useSignal } from '@preact/signals';
+// The list: what of it is to be shown, its rows, and the way to older ones.
 
 import type { App } from '../app.ts';
-import { JobRow } from './row.tsx';
-
-/** Rows drawn at first, and with each "more": what a browser draws without a pause. */
-const ROWS = 100;
+import { askedIn, narrows } from '../list/asked.ts';
+import { OLDER_MAX } from '../list/history.ts';
+import { askList, listQuery } from '../route.ts';
+import { visible } from '../text.ts';
+import { Filters } from './filters.tsx';
+import { Table } from './table.tsx';
 
 export function List({ app }: { app: App }) {
-  const shown = useSignal(ROWS);
-  const order = app.store.order.value;
-  if (!order) return null;
-  if (order.length === 0) return <Empty />;
-  const rest = order.length - shown.value;
+  const { store } = app;
+  if (store.arranged.value === 0) return <Unknown app={app} />;
+  // Read for its sake: the list may have become empty, or not.
+  const shown = store.view.length;
+  const isEmpty = store.size === 0 && !narrows(askedIn(listQuery.value));
   return (
     <section aria-labelledby="heading">
-      <h2 id="heading" class="unseen" tabIndex={-1}>Tasks</h2>
-      <ol class="jobs">
-        {order.slice(0, shown.value).map((taskId) => {
-          const row = app.store.row(taskId);
-          return row && <JobRow key={taskId} app={app} row={row} />;
-        })}
-      </ol>
-      {rest > 0 && (
-        <button type="button" class="more" onClick={() => { shown.value += ROWS; }}>
-          Show {Math.min(rest, ROWS)} more of {rest}
-        </button>
+      {isEmpty ? <Empty app={app} /> : (
+        <>
+          <Filters app={app} />
+          {shown === 0 ? <NoMatch /> : <Table app={app} />}
+        </>
       )}
+      <Older app={app} />
     </section>
   );
 }
 
-function Empty() {
+/** Nothing was told yet. */
+function Unknown({ app }: { app: App }) {
+  if (app.store.connection.value.state === 'token needed') return null;
+  return <section class="card empty"><h2 id="heading" tabIndex={-1}>Tasks</h2><p>Waiting for the service to tell which there are.</p></section>;
+}
+
+function Empty({ app }: { app: App }) {
   return (
-    <section class="empty">
+    <div class="card empty">
       <h2 id="heading" tabIndex={-1}>No tasks yet</h2>
-      <p>Enter an address above, or run</p>
-      <pre><code>comet-task-runner run https://example.org</code></pre>
+      {app.store.mayOperate.value && <><p>Enter an address above, or run</p><pre><code>comet-task-runner run https://example.org</code></pre></>}
       <p>Tasks of the last day show here, and change by themselves.</p>
-    </section>
+    </div>
+  );
+}
+
+function NoMatch() {
+  return (
+    <div class="card empty">
+      <p>No task here is like that.</p>
+      <button type="button" class="small" onClick={() => askList('')}>Show all tasks</button>
+    </div>
+  );
+}
+
+/** Finished tasks of before what is here by itself. */
+function Older({ app }: { app: App }) {
+  const reach = app.history.reach.value;
+  const asked = askedIn(listQuery.value);
+  const connected = app.store.connection.value.state === 'live';
+  return (
+    <div class="older">
+      {(reach.state === 'more' || reach.state === 'asking' || reach.state === 'failed') && (
+        <button type="button" class="small" disabled={reach.state === 'asking' || !connected} onClick={() => void app.history.ask(asked)}>
+          {reach.state === 'asking' ? 'Asking\u2026' : 'Older tasks'}
+        </button>
+      )}
+      {/* Always there, so that what is put into it is announced. */}
+      <p role="status">
+        {app.history.added.value}
+        {reach.state === 'end' && ' There are no older ones.'}
+        {reach.state === 'full' && ` Here are ${OLDER_MAX} older tasks; ask for less to find others.`}
+      </p>
+      {reach.state === 'failed' && <p class="problem" role="alert">{visible(reach.words)}</p>}
+      {asked.text !== '' && reach.state === 'more' && <p class="soft">Among older tasks the text is looked for in the address, in the same letters.</p>}
+    </div>
   );
 }

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 
 import { type Job, JobSchema, WatchJobsResponse_Kind as Kind, WatchJobsResponseSchema } from '../../src/gen/comet/taskrunner/v1/task_runner_pb.ts';
-import { FINISHED_MAX, Jobs } from '../../src/jobs.ts';
+import { FINISHED_MAX, FINISHED_SURPLUS, Jobs } from '../../src/jobs.ts';
 
 const message = (fields: MessageInitShape<typeof WatchJobsResponseSchema>) => create(WatchJobsResponseSchema, fields);
 const job = (taskId: string, revision: number, done = false): Job => create(JobSchema, { taskId, revision: BigInt(revision), done });
@@ -113,7 +113,7 @@ test('a_removed_job_is_gone', () => {
   const jobs = synchronised('a', 'b');
   const removed = message({ kind: Kind.REMOVED, taskId: 'a', resumeToken: '2' });
   assert.deepEqual(jobs.apply(removed), { kind: 'removed', taskIds: ['a'] });
-  assert.deepEqual(jobs.apply(removed), { kind: 'nothing' });
+  assert.deepEqual(jobs.apply(removed), { kind: 'removed', taskIds: ['a'] }, 'an older one that a tab has must go too');
   assert.equal(known(jobs), 'b1');
 });
 
@@ -130,18 +130,22 @@ test('a_heartbeat_has_all_readings_and_a_sample_some', () => {
 });
 
 test('of_too_many_finished_jobs_the_oldest_go', () => {
-  const jobs = new Jobs();
+  const jobs = new Jobs(1000, () => 5_000_000);
   jobs.begin();
   const id = (at: number) => String(at).padStart(6, '0');
   jobs.apply(message({ kind: Kind.SNAPSHOT, taskId: 'live', job: job('0live', 1) }));
-  for (let at = 0; at < FINISHED_MAX + 5; at += 1) {
-    jobs.apply(message({ kind: Kind.SNAPSHOT, taskId: id(at), job: job(id(at), 1, true) }));
-  }
+  const finished = (at: number) => create(JobSchema, { taskId: id(at), revision: 1n, done: true, createdAt: { seconds: BigInt(10_000 + at), nanos: 0 } });
+  for (let at = 0; at < FINISHED_MAX + FINISHED_SURPLUS; at += 1) jobs.apply(message({ kind: Kind.SNAPSHOT, taskId: id(at), job: finished(at) }));
   jobs.apply(synced('1'));
+  assert.equal(jobs.all().length, FINISHED_MAX + FINISHED_SURPLUS + 1, 'some more may gather');
+  assert.equal(jobs.completeSinceMs, 5_000_000 - 1000 + 3_600_000);
+  jobs.apply(message({ kind: Kind.CHANGE, taskId: id(99_999), job: finished(99_999), resumeToken: '2' }));
+  const gone = jobs.trim();
+  assert.ok(gone.kind === 'removed' && gone.taskIds.length === FINISHED_SURPLUS + 1 && gone.taskIds[0] === id(0));
+  assert.deepEqual(jobs.trim(), { kind: 'nothing' });
   assert.equal(jobs.all().length, FINISHED_MAX + 1);
   assert.ok(jobs.all().some(({ taskId }) => taskId === '0live'), 'a live job is never let go');
-  jobs.apply(message({ kind: Kind.CHANGE, taskId: id(999_999), job: job(id(999_999), 1, true), resumeToken: '2' }));
-  assert.deepEqual(jobs.trim(), { kind: 'removed', taskIds: [id(5)] });
+  assert.equal(jobs.completeSinceMs, (10_000 + FINISHED_SURPLUS) * 1000 + 1, 'before that, some are missing');
 });
 
 test('however_a_stream_is_cut_the_jobs_come_out_right', () => {
