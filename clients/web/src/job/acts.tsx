@@ -38,13 +38,13 @@ export function Acts({ app, view, taken }: { app: App; view: TaskView; taken: Si
   const { calls } = app;
   const { taskId } = view;
   const doing = (name: Act, words: string, meanwhile: string, run: () => Promise<void>) => (
-    <button key={name} type="button" class={name === 'again' && job.done ? 'main' : ''} disabled={busy.value !== undefined} onClick={() => void run()}>
+    <button key={name} type="button" class={name === 'again' && job.done ? '' : 'quiet'} disabled={busy.value !== undefined} onClick={() => void run()}>
       {busy.value === name ? meanwhile : words}
     </button>
   );
   const again = () => act('again', () => runAgain(calls, taskId, (cut) => { said.value = { words: `${cut.words} Trying again\u2026`, bad: true }; }), (done) => go(hrefOf(done.taskId)));
   return (
-    <div class="acts">
+    <div class="task-acts">
       <div role="group" aria-label="Actions">
         {canCancel(job) && doing('cancel', job.done ? 'Close browser' : 'Cancel', 'Asking\u2026', () => act('cancel', () => cancel(calls, taskId)))}
         {canKill(job) && doing('kill', 'Kill now', 'Asking\u2026', () => act('kill', () => kill(app, taskId)))}

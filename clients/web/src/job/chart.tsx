@@ -113,9 +113,10 @@ function at(readings: readonly Reading[], measured: Measured, index: number): { 
 /** Draws into `box`, as wide as it is, in the colours that hold. The library comes only when there is something to draw. */
 async function draw(measured: Measured, box: HTMLElement, point: (index: number | undefined) => void) {
   const { default: Plot } = await import('uplot');
-  const colour = (name: string) => () => getComputedStyle(box).getPropertyValue(name).trim();
+  // As the style sheet has them now.
+  const colour = (of: 'color' | 'borderTopColor' | 'outlineColor' | 'textDecorationColor') => () => getComputedStyle(box)[of];
   const font = '11px system-ui, sans-serif';
-  const axis = { font, stroke: colour('--soft'), ticks: { show: false }, grid: { stroke: colour('--line'), width: 1 } };
+  const axis = { font, stroke: colour('textDecorationColor'), ticks: { show: false }, grid: { stroke: colour('borderTopColor'), width: 1 } };
   const drawn = new Plot({
     width: Math.max(120, box.clientWidth),
     height: HEIGHT,
@@ -126,7 +127,7 @@ async function draw(measured: Measured, box: HTMLElement, point: (index: number 
       x: { range: (_, min, max) => [Math.min(min, max - SPAN_MIN_SECONDS), max] },
       y: { range: (_, __, max) => [0, Math.max(measured.least, (max ?? 0) * 1.15)] },
     },
-    series: [{}, { stroke: colour('--accent'), width: 1.5, points: { show: false }, fill: colour('--chart-fill') }],
+    series: [{}, { stroke: colour('color'), width: 1.5, points: { show: false }, fill: colour('outlineColor') }],
     axes: [
       { ...axis, grid: { show: false }, size: 20, gap: 2, space: 90, values: (_, splits) => splits.map((seconds) => clock(seconds * 1000)) },
       { ...axis, size: 40, gap: 4, space: 26 },

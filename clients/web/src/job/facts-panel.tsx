@@ -13,18 +13,18 @@ export function Facts({ view }: { view: TaskView }) {
   if (!job) return null;
   const labels = Object.entries(job.labels).sort(([one], [other]) => (one < other ? -1 : 1));
   return (
-    <Panel name="facts-panel" title="What is known">
-      <div class="groups">
+    <Panel name="known" title="What is known">
+      <div class="task-facts">
         {factsOf(job, view.sample.value).map(({ title, facts }) => (
-          <div class="group" key={title}>
+          <div key={title}>
             <h4>{title}</h4>
             <dl>{facts.map((fact) => <Line key={fact.term} fact={fact} />)}</dl>
           </div>
         ))}
         {labels.length > 0 && (
-          <div class="group">
+          <div>
             <h4>Labels</h4>
-            <dl class="labels">{labels.map(([key, value]) => <Line key={key} fact={{ term: key, value }} />)}</dl>
+            <dl>{labels.map(([key, value]) => <Line key={key} fact={{ term: key, value }} />)}</dl>
           </div>
         )}
       </div>

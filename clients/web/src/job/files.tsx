@@ -51,7 +51,7 @@ function File({ app, view, file }: { app: App; view: TaskView; file: JobFile }) 
   const busy = read.value !== undefined;
   return (
     <li>
-      <div class="file">
+      <div class="task-file">
         <bdi class="exact">{visible(file.name)}</bdi>
         <span class="quiet">
           {KINDS[file.kind] ?? 'File'}, {bytes(size)}{kept === undefined ? '' : `, ${moment(kept)}`}

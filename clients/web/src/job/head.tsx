@@ -23,13 +23,13 @@ export function Head({ view }: { app: App; view: TaskView }) {
   const remedy = remedyOf(job);
   return (
     <div class={`task-head ${look.tone}`} data-task={job.taskId} data-revision={String(job.revision)}>
-      <div class="title">
+      <div class="task-title">
         <Mark look={look} />
         <h2 id="heading" tabIndex={-1}><span class={`status ${look.tone}`}>{look.word}</span> <span class="times"><Times job={job} /></span></h2>
       </div>
       <p class="where">{title !== '' && <bdi class="page-title">{visible(title)}</bdi>} <Address url={job.url} /></p>
       <p class="reason">{visible(reasonOf(job))}</p>
-      {message !== '' && <p class="message" dir="auto">{visible(message)}</p>}
+      {message !== '' && <p class="task-message" dir="auto">{visible(message)}</p>}
       {remedy !== '' && <p class="remedy"><Marked text={remedy} /></p>}
       <Now job={job} sample={view.sample.value} />
     </div>

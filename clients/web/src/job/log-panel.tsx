@@ -39,7 +39,7 @@ export function LogPanel({ view }: { view: TaskView }) {
   const filtered = shown.value.length !== told;
   return (
     <Panel name="log" title="Log" beside={<Standing view={view} />}>
-      <div class="filters">
+      <div class="log-filters">
         <div role="group" aria-label="Sources">
           {SOURCES.map(([source, word]) => (
             <button key={word} type="button" class="chip" aria-pressed={!hidden.value.has(source)} onClick={() => toggle(source)}>{word}</button>
@@ -48,7 +48,7 @@ export function LogPanel({ view }: { view: TaskView }) {
         <select aria-label="Level" value={String(least.value)} onChange={(event) => { least.value = Number(event.currentTarget.value); }}>
           {LEVELS.map(([level, word]) => <option key={word} value={String(level)}>{word}</option>)}
         </select>
-        <span class="quiet count">{filtered ? `${shown.value.length} of ${told} entries` : `${told} ${told === 1 ? 'entry' : 'entries'}`}</span>
+        <span class="quiet">{filtered ? `${shown.value.length} of ${told} entries` : `${told} ${told === 1 ? 'entry' : 'entries'}`}</span>
       </div>
       {view.logReset.value && <p class="note">The service lost what it had told before, and begins this log anew.</p>}
       <Entries entries={shown.value} filtered={filtered}>
@@ -134,17 +134,17 @@ function Entries({ entries, filtered, children }: { entries: readonly LogEntry[]
 
 const Entry = memo(({ entry, gone }: { entry: LogEntry; gone: number }) => {
   const at = millis(entry.saidAt);
-  const [tone, level] = LOOKS[entry.level] ?? ['quiet', ''];
+  const [tone, level] = LOOKS[entry.level] ?? ['', ''];
   const source = SOURCES.find(([source]) => source === entry.source)?.[1] ?? '';
   return (
     <>
       {gone > 0 && <p class="gone">{gone === 1 ? 'One entry is gone.' : `${gone} entries are gone.`}</p>}
-      <div class={`entry ${tone}`}>
+      <div class="entry">
         <span class="time" title={at === undefined ? '' : moment(at)}>{at === undefined ? '' : exact(at)}</span>
-        <span class="level">{level}</span>
+        <span class={`level ${tone}`}>{level}</span>
         <span class="source">{source}</span>
-        <span class="text">
-          <bdi dir="auto">{visible(entry.text)}</bdi>
+        <span class="said-text">
+          <bdi dir="auto" class={tone}>{visible(entry.text)}</bdi>
           {entry.url !== '' && <span class="from">{visible(entry.url)}{entry.line > 0 ? `:${entry.line}` : ''}</span>}
         </span>
       </div>
@@ -153,9 +153,9 @@ const Entry = memo(({ entry, gone }: { entry: LogEntry; gone: number }) => {
 });
 
 const LOOKS: Record<Level, [string, string]> = {
-  [Level.LEVEL_UNSPECIFIED]: ['quiet', ''],
-  [Level.DEBUG]: ['quiet', 'Debug'],
+  [Level.LEVEL_UNSPECIFIED]: ['', ''],
+  [Level.DEBUG]: ['', 'Debug'],
   [Level.INFO]: ['', 'Info'],
-  [Level.WARNING]: ['live', 'Warning'],
-  [Level.ERROR]: ['bad', 'Error'],
+  [Level.WARNING]: ['warning', 'Warning'],
+  [Level.ERROR]: ['error', 'Error'],
 };

@@ -39,7 +39,7 @@ function Known({ app, view }: { app: App; view: TaskView }) {
       )}
       <Head app={app} view={view} />
       <Acts app={app} view={view} taken={taken} />
-      <div class="columns">
+      <div class="task-columns">
         <div><Timeline view={view} /><Result view={view} /></div>
         <div>
           <Charts view={view} />

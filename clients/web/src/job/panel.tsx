@@ -9,7 +9,7 @@ import { linkFor, visible } from '../text.ts';
 /** `beside` stands on the line of the heading. */
 export function Panel({ name, title, beside, children }: { name: string; title: string; beside?: ComponentChildren; children: ComponentChildren }) {
   return (
-    <section class={`panel ${name}`} aria-labelledby={`${name}-title`}>
+    <section class={`panel panel-${name}`} aria-labelledby={`${name}-title`}>
       <div class="panel-head"><h3 id={`${name}-title`}>{title}</h3>{beside}</div>
       {children}
     </section>

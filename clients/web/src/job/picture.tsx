@@ -1,11 +1,12 @@
 // The latest picture of a job: one that was just taken, else the one that was kept of its end.
 
 import { type Signal, useComputed, useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 
 import type { App } from '../app.ts';
 import { type Job, JobFile_Kind as Kind, Screenshot_Format as Format, type Screenshot, Screenshot_Source as Source } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { visible } from '../text.ts';
+import { Dialog } from '../ui/dialog.tsx';
 import { readFile, save } from './keeping.ts';
 import { millis, moment } from './measure.ts';
 import { Panel } from './panel.tsx';
@@ -63,7 +64,7 @@ function evidence(job: Job | undefined): string | undefined {
 function Shown({ picture }: { picture: Picture }) {
   const href = useSignal('');
   const broken = useSignal(false);
-  const large = useRef<HTMLDialogElement>(null);
+  const isLarge = useSignal(false);
   useEffect(() => {
     const made = URL.createObjectURL(picture.blob);
     href.value = made;
@@ -73,14 +74,11 @@ function Shown({ picture }: { picture: Picture }) {
   if (href.value === '') return null;
   return (
     <figure>
-      <button type="button" class="enlarge" aria-label="Enlarge the picture" onClick={() => large.current?.showModal()}>
+      <button type="button" class="enlarge" aria-label="Enlarge the picture" onClick={() => { isLarge.value = true; }}>
         <img src={href.value} alt={picture.words} onError={() => { broken.value = true; }} />
       </button>
       <figcaption class="quiet">{picture.words}</figcaption>
-      <dialog ref={large} class="large" aria-label={picture.words} onClick={(event) => { if (event.target === large.current) large.current?.close(); }}>
-        <form method="dialog"><button type="submit" class="small">Close</button></form>
-        <img src={href.value} alt={picture.words} />
-      </dialog>
+      {isLarge.value && <Dialog title={picture.words} leave={() => { isLarge.value = false; }}><img src={href.value} alt={picture.words} /></Dialog>}
     </figure>
   );
 }

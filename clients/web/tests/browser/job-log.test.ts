@@ -47,7 +47,7 @@ async function openJob(taskId: string): Promise<Page> {
 }
 
 const log = (page: Page) => page.getByRole('region', { name: 'Log', exact: true });
-const entries = (page: Page) => page.getByRole('log');
+const entries = (page: Page) => log(page).getByRole('log');
 const standing = (page: Page, words: string) => log(page).getByRole('status').filter({ hasText: words }).waitFor();
 const scrolledTo = (page: Page) => entries(page).evaluate((box) => Math.round(box.scrollHeight - box.scrollTop - box.clientHeight));
 

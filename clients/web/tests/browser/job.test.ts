@@ -68,7 +68,7 @@ const panel = (page: Page, name: string) => page.getByRole('region', { name, exa
 const act = (page: Page, name: string) => page.getByRole('group', { name: 'Actions' }).getByRole('button', { name });
 const calls = (name: string) => jobs.called.filter((call) => call === name).length;
 /** The line that tells what an action came to. */
-const saidBy = (page: Page) => page.locator('.acts > p');
+const saidBy = (page: Page) => page.locator('.task-acts > p');
 
 test('a_job_has_a_page_that_tells_its_whole_history_and_goes_on_with_it', async () => {
   const taskId = running();
@@ -165,7 +165,7 @@ test('a_failed_job_says_why_what_to_do_and_all_that_is_known', async () => {
   }
   const picture = panel(page, 'Picture').getByRole('img').first();
   await picture.waitFor();
-  await page.waitForFunction(() => (document.querySelector('.picture img') as HTMLImageElement).naturalWidth === 1);
+  await page.waitForFunction(() => (document.querySelector('.enlarge img') as HTMLImageElement).naturalWidth === 1);
   await panel(page, 'Log').getByText('Complete').waitFor();
   await facts.getByText('What was asked').click();
   await facts.getByText('"browser": "chromium"').waitFor();
@@ -242,7 +242,7 @@ test('hostile_words_stay_words_everywhere', async () => {
   await panel(page, 'Result').getByText(HOSTILE).waitFor();
   await panel(page, 'Log').getByText(`${HOSTILE}\ufffd`).waitFor();
   await panel(page, 'Files').getByText(`${HOSTILE}\ufffdgnp.exe`).waitFor();
-  assert.equal(await page.locator('img').count(), 0);
+  assert.equal(await page.locator('main img').count(), 0);
   assert.ok(!(await page.title()).startsWith('1'));
   for (const href of await page.locator('a').evaluateAll((links) => links.map((link) => link.getAttribute('href') ?? ''))) assert.doesNotMatch(href, /^javascript/i);
 });
@@ -281,7 +281,7 @@ test('a_screenshot_is_shown_enlarged_by_the_keyboard_and_says_what_went_wrong', 
   await act(page, 'Take screenshot').click();
   await saidBy(page).getByText('The screenshot is taken.').waitFor();
   await panel(page, 'Picture').getByText(/Taken of its page at .*, 1280 × 720/).waitFor();
-  await page.waitForFunction(() => (document.querySelector('.picture img') as HTMLImageElement).naturalWidth === 1);
+  await page.waitForFunction(() => (document.querySelector('.enlarge img') as HTMLImageElement).naturalWidth === 1);
   const enlarge = page.getByRole('button', { name: 'Enlarge the picture' });
   await enlarge.focus();
   await page.keyboard.press('Enter');
