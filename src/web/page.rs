@@ -15,7 +15,7 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 struct Built;
 
 /// Nothing from anywhere but here, nothing inline, and in nobody's frame. Workers share one stream among tabs.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
     connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// The build puts a hash of the content into the names of these files, so a name never means anything else.
 const FOREVER: &str = "public, max-age=31536000, immutable";

@@ -8,7 +8,7 @@ import { Link } from './link.ts';
 import { askedIn } from './list/asked.ts';
 import { History } from './list/history.ts';
 import { Notices } from './notices.ts';
-import type { ToTab } from './protocol.ts';
+import type { FromTab, ToTab } from './protocol.ts';
 import { listQuery } from './route.ts';
 import { buySession, dropToken, onTokenElsewhere, parsePasted, storedToken, storeToken, takeCode } from './session.ts';
 import { Store } from './store.ts';
@@ -24,6 +24,7 @@ export class App {
   readonly entryProblem = signal('');
   /** Each shows the token that there is; when it is refused, the page asks for another one. */
   readonly calls: Calls;
+  readonly #listeners = new Set<(message: ToTab) => void>();
   readonly #link = new Link(storedToken, (message) => this.#hear(message));
 
   constructor() {
@@ -53,6 +54,17 @@ export class App {
       case 'nothing':
         this.entryProblem.value = 'This is neither a link with a code nor a token.';
     }
+  }
+
+  /** Hears, after the store, each message of the stream's holder, until the function that it gives is called. */
+  listen(heard: (message: ToTab) => void): () => void {
+    this.#listeners.add(heard);
+    return () => this.#listeners.delete(heard);
+  }
+
+  /** To the holder of the stream. */
+  say(message: FromTab): void {
+    this.#link.say(message);
   }
 
   /** Tries again at once instead of at the end of the wait. */
@@ -85,6 +97,7 @@ export class App {
 
   #hear(message: ToTab): void {
     this.store.apply(message);
+    for (const listener of this.#listeners) listener(message);
     if (message.kind === 'fault') console.error(message.words);
     if (message.kind !== 'connection' || message.connection.state !== 'token needed') return;
     const { refused } = message.connection;

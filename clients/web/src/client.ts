@@ -4,7 +4,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Client, createClient, type Interceptor, type Transport } from '@connectrpc/connect';
 
 import {
-  type ExecuteRequestSchema, type ExecuteResponse, type GetRunnerResponse, TaskRunner, type WatchJobsResponse,
+  type ExecuteRequestSchema, type ExecuteResponse, type GetRunnerResponse, type ReadLogResponse, TaskRunner, type WatchJobsResponse,
 } from './gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { problemOf, type Problem } from './problem.ts';
 import { HEARTBEAT_MS, retryDelay } from './stream.ts';
@@ -43,6 +43,13 @@ export function watchJobs(calls: Calls, token: string, resumeToken: string, sign
   const heartbeatInterval = { seconds: BigInt(HEARTBEAT_MS / 1000), nanos: 0 };
   const request = { resumeToken, since: { seconds: BigInt(SINCE_MS / 1000), nanos: 0 }, heartbeatInterval };
   return calls.watchJobs(request, { signal, headers: authorization(token) });
+}
+
+/** What a job's browser said after entry `afterNumber`. Calls `answered` when the service has taken the call. */
+export function readLog(
+  calls: Calls, token: string, taskId: string, afterNumber: bigint, follow: boolean, signal: AbortSignal, answered: () => void,
+): AsyncIterable<ReadLogResponse> {
+  return calls.readLog({ taskId, afterNumber, follow }, { signal, headers: authorization(token), onHeader: answered });
 }
 
 export function getRunner(calls: Calls, token: string): Promise<GetRunnerResponse> {

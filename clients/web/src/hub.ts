@@ -2,10 +2,12 @@
 
 import { createGrpcWebTransport } from '@connectrpc/connect-web';
 
-import { callsOver, getRunner, SINCE_MS, watchJobs } from './client.ts';
-import type { GetRunnerResponse } from './gen/comet/taskrunner/v1/task_runner_pb.ts';
+import { callsOver, getRunner, readLog, SINCE_MS, watchJobs } from './client.ts';
+import type { GetRunnerResponse, ReadLogResponse } from './gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { type Effect, Jobs } from './jobs.ts';
+import { Logs, type OpenLog } from './job/logs.ts';
 import { holdLock, lockReleased } from './lock.ts';
+import { problemOf } from './problem.ts';
 import type { FromTab, Port, ToTab } from './protocol.ts';
 import { type Connection, Subscription } from './stream.ts';
 
@@ -14,6 +16,7 @@ export class Hub {
   readonly #jobs = new Jobs(SINCE_MS);
   readonly #subscription: Subscription;
   readonly #tabs = new Set<Port>();
+  readonly #logs: Logs;
   readonly #lock = holdLock('stream');
   #connection: Connection = { state: 'connecting' };
   #runner: GetRunnerResponse | undefined;
@@ -25,6 +28,7 @@ export class Hub {
 
   constructor(baseUrl: string) {
     this.#calls = callsOver(createGrpcWebTransport({ baseUrl }));
+    this.#logs = new Logs((...call) => this.#readLog(...call));
     this.#subscription = new Subscription(this.#jobs, {
       open: (token, resumeToken, signal) => {
         this.#token = token;
@@ -47,18 +51,26 @@ export class Hub {
       case 'hello':
         this.#welcome(port, said.token);
         // A tab that crashes says no bye.
-        lockReleased(said.lock).then(() => this.#tabs.delete(port));
+        lockReleased(said.lock).then(() => this.#forget(port));
         return;
       case 'bye':
-        this.#tabs.delete(port);
-        return;
+        return this.#forget(port);
       case 'token':
         return this.#subscription.useToken(said.token);
       case 'refused':
         return this.#subscription.refuse(said.token);
       case 'wake':
         return this.#subscription.wake();
+      case 'log':
+        return said.taskId === undefined ? this.#logs.leave(port) : this.#logs.show(port, said.taskId, said.watched);
+      case 'log again':
+        return this.#logs.again(said.taskId);
     }
+  }
+
+  #forget(port: Port): void {
+    this.#tabs.delete(port);
+    this.#logs.leave(port);
   }
 
   #welcome(port: Port, token: string | undefined): void {
@@ -77,7 +89,9 @@ export class Hub {
   #stand(connection: Connection): void {
     this.#connection = connection;
     this.#post({ kind: 'connection', connection });
-    if (connection.state === 'live') void this.#meetRunner();
+    if (connection.state !== 'live') return;
+    this.#logs.wake();
+    void this.#meetRunner();
   }
 
   /** Once per connection: after a restart it may be another version. */
@@ -87,6 +101,16 @@ export class Hub {
       this.#post({ kind: 'runner', runner: this.#runner });
     } catch {
       // Only the footer lacks it. If the connection is cut, the stream says so.
+    }
+  }
+
+  async *#readLog(...call: Parameters<OpenLog>): AsyncGenerator<ReadLogResponse> {
+    const token = this.#token;
+    try {
+      yield* readLog(this.#calls, token, ...call);
+    } catch (error) {
+      if (problemOf(error).code === 'unauthenticated') this.#subscription.refuse(token);
+      throw error;
     }
   }
 

@@ -1,6 +1,8 @@
 // What a tab and the holder of the stream say to each other. Messages are copied as they are: they hold data only.
 
 import type { GetRunnerResponse, Job } from './gen/comet/taskrunner/v1/task_runner_pb.ts';
+import type { LogStanding } from './job/follow.ts';
+import type { LogPart } from './job/log.ts';
 import type { Samples } from './jobs.ts';
 import type { Connection } from './stream.ts';
 
@@ -13,7 +15,11 @@ export type FromTab =
   /** A call of the tab with this token was refused. */
   | { kind: 'refused'; token: string }
   /** The network is back, the machine woke, or somebody looks. */
-  | { kind: 'wake' };
+  | { kind: 'wake' }
+  /** The tab shows this job's log, and may itself be hidden. Without a job it shows none. */
+  | { kind: 'log'; taskId: string | undefined; watched: boolean }
+  /** Somebody wants that log read again. */
+  | { kind: 'log again'; taskId: string };
 
 export type ToTab =
   /** The answer to a hello. While the holder lives, it holds the lock of this name. */
@@ -26,7 +32,9 @@ export type ToTab =
   | { kind: 'all'; jobs: Job[]; samples: Samples; completeSinceMs: number }
   | { kind: 'changed'; job: Job }
   | { kind: 'removed'; taskIds: string[]; completeSinceMs: number }
-  | { kind: 'samples'; samples: Samples; whole: boolean };
+  | { kind: 'samples'; samples: Samples; whole: boolean }
+  /** More of the log that the tab shows, or how its stream stands. */
+  | { kind: 'log'; taskId: string; part?: LogPart; standing?: LogStanding };
 
 /** The part of a MessagePort that is used. */
 export interface Port {

@@ -1,6 +1,7 @@
 // A sentence for every reason. The type makes sure that a new one is not forgotten.
 
 import { type Job, Job_Reason as Reason, Job_Status as Status } from './gen/comet/taskrunner/v1/task_runner_pb.ts';
+import { signalName } from './job/signals.ts';
 import { sentence } from './problem.ts';
 
 const SENTENCES: Record<Reason, (job: Job) => string> = {
@@ -80,7 +81,7 @@ function navigation(netError: string): string {
 }
 
 function exit(job: Job): string {
-  if (job.exitSignal !== undefined) return `by signal ${job.exitSignal}`;
+  if (job.exitSignal !== undefined) return `by ${signalName(job.exitSignal)}`;
   if (job.exitCode !== undefined) return `with exit code ${job.exitCode}`;
   return 'abnormally';
 }

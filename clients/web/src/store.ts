@@ -108,6 +108,8 @@ export class Store {
     switch (message.kind) {
       case 'welcome':
       case 'fault':
+      // A job's own page keeps its log.
+      case 'log':
         return;
       case 'connection':
         this.connection.value = message.connection;

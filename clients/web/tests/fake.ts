@@ -19,7 +19,7 @@ export type Message = MessageInitShape<typeof WatchJobsResponseSchema>;
 type Fields = MessageInitShape<typeof JobSchema>;
 
 /** What the real service serves the page under. */
-export const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+export const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; " +
   "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const TYPES: Record<string, string> = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
@@ -159,6 +159,11 @@ export class Fake {
     this.#store += 'x';
     this.#log = [];
     this.jobs.clear();
+  }
+
+  /** No token of before is good, though nothing is lost. */
+  forgetPositions(): void {
+    this.#store += 'x';
   }
 
   drain(retryDelayMs: number): void {

@@ -29,7 +29,7 @@ test('a_reason_says_what_the_job_knows', () => {
   assert.equal(reasonOf(job({ reason: Reason.CALLBACK, status: Status.DONE })), 'The page reported that it is done.');
   assert.equal(reasonOf(job({ reason: Reason.CALLBACK, status: Status.FAILED })), 'The page reported that it failed.');
   assert.equal(reasonOf(job({ reason: Reason.PROCESS_FAILED, exitCode: 3 })), 'The browser ended with exit code 3.');
-  assert.equal(reasonOf(job({ reason: Reason.PROCESS_FAILED, exitSignal: 9 })), 'The browser ended by signal 9.');
+  assert.equal(reasonOf(job({ reason: Reason.PROCESS_FAILED, exitSignal: 9 })), 'The browser ended by SIGKILL (9).');
   assert.equal(reasonOf(job({ reason: 999 as Reason })), 'Reason 999.');
 });
 

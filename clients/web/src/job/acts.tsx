@@ -1,0 +1,85 @@
+// What a person can do with a job, each said back in words.
+
+import { useSignal, type Signal } from '@preact/signals';
+
+import { cancel, type Done, focusWindow, runAgain, takeScreenshot } from '../actions.ts';
+import type { App } from '../app.ts';
+import { Browser_Capability as Capability, type Job, Job_Status as Status } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
+import { outcomeOf } from './outcome.ts';
+import { go, hrefOf } from '../route.ts';
+import { visible } from '../text.ts';
+import { type Picture, pictureOf } from './picture.tsx';
+import type { TaskView } from './view.ts';
+
+/** Killing only records the wish. */
+const KILL_TIMEOUT_MS = 15_000;
+
+type Act = 'cancel' | 'kill' | 'again' | 'focus' | 'picture';
+
+export function Acts({ app, view, taken }: { app: App; view: TaskView; taken: Signal<Picture | undefined> }) {
+  const said = useSignal<{ words: string; bad: boolean } | undefined>(undefined);
+  const busy = useSignal<Act | undefined>(undefined);
+  const job = view.job.value;
+  if (!job) return null;
+  if (!app.store.mayOperate.value) return <p class="quiet">This session may look on; it may not act.</p>;
+
+  const act = async <T extends object>(name: Act, call: () => Promise<Done<T>>, then: (done: T) => void = () => {}) => {
+    busy.value = name;
+    said.value = undefined;
+    const done = await call();
+    busy.value = undefined;
+    if (view.left.aborted) return;
+    if (done.problem) said.value = { words: done.problem.words, bad: true };
+    else {
+      said.value = { words: done.words, bad: false };
+      then(done);
+    }
+  };
+  const { calls } = app;
+  const { taskId } = view;
+  const doing = (name: Act, words: string, meanwhile: string, run: () => Promise<void>) => (
+    <button key={name} type="button" class={name === 'again' && job.done ? '' : 'quiet'} disabled={busy.value !== undefined} onClick={() => void run()}>
+      {busy.value === name ? meanwhile : words}
+    </button>
+  );
+  const again = () => act('again', () => runAgain(calls, taskId, (cut) => { said.value = { words: `${cut.words} Trying again\u2026`, bad: true }; }), (done) => go(hrefOf(done.taskId)));
+  return (
+    <div class="task-acts">
+      <div role="group" aria-label="Actions">
+        {canCancel(job) && doing('cancel', job.done ? 'Close browser' : 'Cancel', 'Asking\u2026', () => act('cancel', () => cancel(calls, taskId)))}
+        {canKill(job) && doing('kill', 'Kill now', 'Asking\u2026', () => act('kill', () => kill(app, taskId)))}
+        {canPicture(job) && doing('picture', 'Take screenshot', 'Taking\u2026', () => act('picture', () => takeScreenshot(calls, taskId), ({ screenshot }) => { taken.value = pictureOf(taskId, screenshot); }))}
+        {canFocus(job) && doing('focus', 'Show window', 'Showing\u2026', () => act('focus', () => focusWindow(calls, taskId)))}
+        {view.request.value && doing('again', 'Run again', 'Starting\u2026', again)}
+      </div>
+      <p role="status" class={said.value?.bad ? 'problem' : 'quiet'}>{visible(said.value?.words ?? '')}</p>
+    </div>
+  );
+}
+
+async function kill(app: App, taskId: string): Promise<Done> {
+  const { problem } = await outcomeOf(() => app.calls.cancelJob({ taskId, force: true }, { timeoutMs: KILL_TIMEOUT_MS }));
+  return problem ? { problem } : { words: 'Its browser is killed.' };
+}
+
+/** A job that runs, or one that is over and whose browser was kept open. */
+function canCancel(job: Job): boolean {
+  const asked = job.cancelRequested || job.status === Status.STOPPING;
+  return job.done ? job.isProcessAlive && !job.handedOff : !asked;
+}
+
+function canKill(job: Job): boolean {
+  return !job.done && job.status === Status.STOPPING && job.processId !== 0;
+}
+
+function has(job: Job, capability: Capability): boolean {
+  return job.browser?.capabilities.includes(capability) ?? false;
+}
+
+function canPicture(job: Job): boolean {
+  return job.isProcessAlive && (has(job, Capability.PAGE_SCREENSHOT) || canFocus(job));
+}
+
+function canFocus(job: Job): boolean {
+  return job.isProcessAlive && job.browser?.headless === false && has(job, Capability.WINDOWS);
+}

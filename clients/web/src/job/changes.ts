@@ -1,0 +1,58 @@
+// What each change of a job was, in words: the service's own where it has some, else what differs.
+
+import { type Job, Page_LoadState as LoadState } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
+import { sentence } from '../problem.ts';
+import { messageOf, reasonOf } from '../reasons.ts';
+import { bytes } from './measure.ts';
+import { signalName } from './signals.ts';
+
+/** What a change says: first what happened, then the rest. */
+export interface Said { what: string; more: string[] }
+
+/** What happened with this change. `before` is the job as it was; undefined at its first change, and behind a hole. */
+export function saidOf(job: Job, before: Job | undefined): Said {
+  if (!before || job.status !== before.status) {
+    const message = messageOf(job);
+    const differs = before ? differences(job, before).filter((one) => one !== reasonOf(job)) : [];
+    return { what: reasonOf(job), more: [...(message === '' ? [] : [sentence(message)]), ...differs] };
+  }
+  const differs = differences(job, before);
+  if (job.message !== before.message && job.message !== '') return { what: sentence(job.message), more: differs.filter(isApart) };
+  const [what, ...more] = differs;
+  return { what: what ?? 'It was looked at again.', more };
+}
+
+/** Words of what the service's own message never says. */
+const APART = /^(Kept|Reported|The browser ended|Nothing of)/;
+const isApart = (words: string) => APART.test(words);
+
+function differences(job: Job, before: Job): string[] {
+  return [
+    ...(job.attempt > Math.max(1, before.attempt) ? [`Attempt ${job.attempt}.`] : []),
+    ...(job.cancelRequested && !before.cancelRequested ? ['Somebody asked to cancel it.'] : []),
+    ...(job.handedOff && !before.handedOff ? ['The browser gave the page to one that was running already.'] : []),
+    ...page(job, before),
+    ...(job.callback && !before.callback ? [`Reported ${job.done && before.done ? 'after the end' : 'by its page'}.`] : []),
+    ...kept(job, before),
+    ...(before.isProcessAlive && !job.isProcessAlive ? [`The browser ended${exitOf(job) === '' ? '' : ` ${exitOf(job)}`}.`] : []),
+    ...(job.treeEnd && !before.treeEnd ? ['Nothing of its process tree is left.'] : []),
+  ];
+}
+
+function page(job: Job, before: Job): string[] {
+  const now = job.page?.loadState;
+  if (now === before.page?.loadState) return [];
+  if (now === LoadState.COMMITTED) return [job.page?.httpStatus === undefined ? 'The page is there.' : `The page is there (HTTP ${job.page.httpStatus}).`];
+  return now === LoadState.CLOSED && before.done ? ['The page was closed.'] : [];
+}
+
+function kept(job: Job, before: Job): string[] {
+  const known = new Set(before.files.map(({ name }) => name));
+  return job.files.filter(({ name }) => !known.has(name)).map(({ name, sizeBytes }) => `Kept ${name} (${bytes(Number(sizeBytes))}).`);
+}
+
+/** How the browser process ended: "with exit code 3", "by SIGSEGV (11)". Empty when that is not known. */
+export function exitOf(job: Job): string {
+  if (job.exitSignal !== undefined) return `by ${signalName(job.exitSignal)}`;
+  return job.exitCode === undefined ? '' : `with exit code ${job.exitCode}`;
+}

@@ -1,0 +1,69 @@
+// What is known of a job, and what was asked for it.
+
+import { toJson } from '@bufbuild/protobuf';
+
+import { ExecuteRequestSchema } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
+import { setOut, visible } from '../text.ts';
+import { type Fact, factsOf } from './facts.ts';
+import { Copied, Panel } from './panel.tsx';
+import type { TaskView } from './view.ts';
+
+export function Facts({ view }: { view: TaskView }) {
+  const job = view.job.value;
+  if (!job) return null;
+  const labels = Object.entries(job.labels).sort(([one], [other]) => (one < other ? -1 : 1));
+  return (
+    <Panel name="known" title="What is known">
+      <div class="task-facts">
+        {factsOf(job, view.sample.value).map(({ title, facts }) => (
+          <div key={title}>
+            <h4>{title}</h4>
+            <dl>{facts.map((fact) => <Line key={fact.term} fact={fact} />)}</dl>
+          </div>
+        ))}
+        {labels.length > 0 && (
+          <div>
+            <h4>Labels</h4>
+            <dl>{labels.map(([key, value]) => <Line key={key} fact={{ term: key, value }} />)}</dl>
+          </div>
+        )}
+      </div>
+      <Asked view={view} />
+    </Panel>
+  );
+}
+
+function Line({ fact }: { fact: Fact }) {
+  const lines = typeof fact.value === 'string' ? [fact.value] : fact.value;
+  return (
+    <>
+      <dt>{visible(fact.term)}</dt>
+      <dd class={fact.exact ? 'exact' : ''}>
+        {fact.term === 'Task id' ? <Copied text={lines[0] ?? ''} what="the task id" /> : lines.map((line) => <div dir="auto" key={line}>{visible(line)}</div>)}
+      </dd>
+    </>
+  );
+}
+
+/** An Execute of it runs the same again. */
+function Asked({ view }: { view: TaskView }) {
+  const request = view.request.value;
+  if (!request) return null;
+  return (
+    <details class="asked">
+      <summary>What was asked</summary>
+      <pre tabIndex={0} aria-label="What was asked, as JSON">{visible(JSON.stringify(toJson(ExecuteRequestSchema, request), undefined, 2))}</pre>
+    </details>
+  );
+}
+
+/** What the page gave with its report. */
+export function Result({ view }: { view: TaskView }) {
+  const result = view.job.value?.callback?.result ?? '';
+  if (result === '') return null;
+  return (
+    <Panel name="result" title="Result">
+      <pre dir="auto" tabIndex={0} aria-label="The result, as JSON">{visible(setOut(result))}</pre>
+    </Panel>
+  );
+}
