@@ -62,7 +62,7 @@ impl Token {
         match &self {
             Self { add: Some(name), .. } => self.print("token", &self.add(name)?),
             Self { remove: Some(name), .. } => {
-                server::remove_token(&self.settings()?, name).map_err(problem)?;
+                server::remove_token(&self.settings()?, name).map_err(|error| problem(&error))?;
                 self.say("removed", name, &format!("removed {name}"))
             }
             Self { list: true, .. } => self.list(),
@@ -94,11 +94,11 @@ impl Token {
         let scope = self.scope.ok_or_else(|| Problem::Usage("--add takes a --scope".to_owned()))?;
         let expires_at = self.expires.map(|span| SystemTime::now() + span);
         let wanted = NewToken { name: name.to_owned(), scope, expires_at: expires_at.map(Into::into) };
-        server::add_token(&self.settings()?, &wanted).map_err(problem)
+        server::add_token(&self.settings()?, &wanted).map_err(|error| problem(&error))
     }
 
     fn list(&self) -> Result<Exit, Problem> {
-        let tokens = server::list_tokens(&self.settings()?).map_err(problem)?;
+        let tokens = server::list_tokens(&self.settings()?).map_err(|error| problem(&error))?;
         let rows = tokens.iter().map(|(entry, end)| {
             (entry.name.as_str(), entry.scope.word(), end.as_ref().map(ToString::to_string).unwrap_or_default())
         });
@@ -146,7 +146,7 @@ fn life(text: &str) -> Result<Duration, String> {
     Ok(life)
 }
 
-fn problem(error: TokensError) -> Problem {
+fn problem(error: &TokensError) -> Problem {
     match error {
         TokensError::Unreadable(..) | TokensError::Unwritable(..) => Problem::NoService(error.to_string()),
         TokensError::Exposed(..) | TokensError::Wrong(..) | TokensError::Refused(_) => {
