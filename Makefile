@@ -1,10 +1,10 @@
 # What a developer does with this repository. CI runs `make lint` and `make test`, nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test otel soak lint fmt page docs bench deb upgrade tools
+.PHONY: help demo build test otel soak lint fmt generate picture newcomer bench deb upgrade tools
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Open three tasks in a real browser and watch how each ends
 	@demo/run.sh
@@ -14,7 +14,7 @@ build: ## Build the program as it is shipped: target/release/comet-task-runner
 
 test: tools ## Run every test, after installing what they need where that is allowed
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-3} cargo test --locked
-	clients/web/test.sh
+	@tests/clients.sh
 
 otel: ## Check and try the program with tracing in it, against a collector of its own
 	cargo clippy --locked --all-targets --features otel -- -D warnings
@@ -24,23 +24,28 @@ soak: tools ## Launch 600 real browsers, kill half of them at random moments, an
 	COMET_TASK_RUNNER_SOAK_ROUNDS=$${COMET_TASK_RUNNER_SOAK_ROUNDS:-300} cargo test --locked --test it soak:: -- --nocapture
 	COMET_TASK_RUNNER_CAPTURE_ROUNDS=$${COMET_TASK_RUNNER_CAPTURE_ROUNDS:-20} cargo test --locked --test it screenshot_states:: -- --nocapture
 
-lint: proto/node_modules/.package-lock.json ## Check format, code, contract and the page's built files
+lint: proto/node_modules/.package-lock.json ## Check format, code, documentation, contract, clients, and whether what is generated is what its sources make
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 	cd proto && npx --no-install buf lint
-	clients/web/check.sh
+	@for check in proto/check.sh clients/*/check.sh; do echo "$$check"; "$$check" || exit 1; done
 
 fmt: ## Format the code
 	cargo fmt
 
-page: ## Make the page's generated code and built files anew, after a change of its sources or of the contract
-	@tests/install.sh npm
-	clients/web/check.sh --write
-
-docs: ## Write docs/metrics.md and docs/configuration.md anew, from the program's own tables
-	@mkdir -p docs
+generate: proto/node_modules/.package-lock.json ## Make anew all that is generated: clients' code, the page's files, the references in docs/
+	@for check in proto/check.sh clients/web/check.sh clients/node/check.sh clients/python/check.sh; do echo "$$check --write"; "$$check" --write || exit 1; done
+	@mkdir -p docs target
 	cargo run --locked --quiet -- reference metrics >target/metrics.md && mv target/metrics.md docs/metrics.md
 	cargo run --locked --quiet -- reference configuration >target/configuration.md && mv target/configuration.md docs/configuration.md
+
+picture: tools ## Make the README's pictures of the page anew, from real tasks
+	cargo build --locked
+	docs/picture.sh
+
+newcomer: ## Follow the README in a clone of its own, and time each step
+	tests/newcomer.sh
 
 bench: ## Measure beside the floor; writes target/bench/results.json
 	cargo bench --locked --bench side_by_side
@@ -56,6 +61,6 @@ tools:
 	@tests/install.sh all
 
 proto/node_modules/.package-lock.json: proto/package-lock.json
-	@tests/install.sh npm
+	@tests/install.sh checks
 	cd proto && npm ci --no-audit --no-fund
 	@touch $@

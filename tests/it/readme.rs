@@ -26,15 +26,16 @@ fn blocks(text: &str) -> Vec<String> {
     blocks
 }
 
-/// The shell lines of the README.
+/// The shell lines of the README and of the pages that go on where it ends.
 struct Readme {
     blocks: Vec<String>,
 }
 
 impl Readme {
     fn read() -> Self {
-        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-        Self { blocks: blocks(&text) }
+        let text = |name| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+        let pages = ["README.md", "docs/tasks.md", "docs/operating.md"].map(text);
+        Self { blocks: pages.iter().flat_map(|page| blocks(page)).collect() }
     }
 
     /// The one block with all of these words; a call's name is a whole word.
@@ -166,6 +167,28 @@ async fn with_curl(shell: &mut Shell, readme: &Readme) {
     let last: serde_json::Value = serde_json::from_str(watched.lines().last().unwrap()).unwrap();
     assert_eq!((&last["job"]["reason"], &last["final"]), (&"CALLBACK".into(), &true.into()), "{watched}");
     assert!(shell.run(call("CancelJob")).await.contains("\"status\":\"DONE\""));
+}
+
+/// The targets of a page's links to other files.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
+    targets.filter(|target| !target.contains("://")).filter_map(|target| target.split('#').next())
+}
+
+#[test]
+fn every_link_of_the_pages_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages = ["README.md", "docs/tasks.md", "docs/operating.md", "docs/metrics.md", "docs/configuration.md"];
+    let clients = ["web", "node", "python", "page", "grpcurl"].map(|name| format!("clients/{name}/README.md"));
+    let mut found = 0;
+    for page in pages.into_iter().chain(clients.iter().map(String::as_str)) {
+        let file = root.join(page);
+        for target in links(&fs::read_to_string(&file).unwrap()).filter(|target| !target.is_empty()) {
+            assert!(file.parent().unwrap().join(target).exists(), "{page} has a link to {target}");
+            found += 1;
+        }
+    }
+    assert!(found > 20, "{found} links");
 }
 
 #[test]

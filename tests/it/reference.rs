@@ -16,7 +16,7 @@ async fn the_pages_say_what_the_programs_tables_say() {
     for (page, path) in [("metrics", "docs/metrics.md"), ("configuration", "docs/configuration.md")] {
         let printed = ended(program(&["reference", page])).await;
         assert_eq!(printed.code, Some(0), "{}", printed.stderr);
-        assert!(printed.stdout == read(path), "{path} is stale; `make docs` writes it anew");
+        assert!(printed.stdout == read(path), "{path} is stale; `make generate` writes it anew");
     }
 }
 
