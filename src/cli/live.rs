@@ -10,7 +10,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use super::{
     Problem,
     errand::{Host, News},
-    lines::problem_line,
+    lines::{problem_line, stopping_words},
     print::{REASON_WIDTH, STATUS_WIDTH, change_words, clock},
     screen::Screen,
     table::{Table, age, said},
@@ -128,9 +128,7 @@ impl Live {
         }
         if self.stops > 0 {
             let mut line = self.terminal.line(size.columns);
-            let text =
-                if self.stops == 1 { "cancelling; Ctrl-C again kills the browser" } else { "killing the browser" };
-            line.push(text, AnsiColor::Yellow.on_default());
+            line.push(stopping_words(self.stops), AnsiColor::Yellow.on_default());
             lines.push(line);
         }
         lines
