@@ -80,6 +80,10 @@ async fn urls_come_from_a_file_and_from_standard_input() {
     fs::write(&list, "# none\n").unwrap();
     let end = ended(on(&service, &["run", "--file", list.to_str().unwrap()])).await;
     assert!(end.code == Some(2) && end.stderr.contains("one per line"), "{end:?}");
+    for count in ["0", "201"] {
+        let end = ended(on(&service, &["run", "http://a.test/", "--parallel", count])).await;
+        assert!(end.code == Some(2) && end.stderr.contains("1..=200"), "{end:?}");
+    }
     let end = ended(on(&service, &["run"])).await;
     assert!(end.code == Some(2) && end.stderr.contains("<URL>"), "{end:?}");
 }
@@ -212,4 +216,24 @@ async fn a_service_that_does_not_come_back_is_given_up_for_all() {
     assert!(total.ends_with(": 1 with an error, 2 not begun"), "{total}");
     let end = run.end().await;
     assert!(end.code == Some(3) && end.stderr.contains(&format!("error: {url}: no service runs on")), "{end:?}");
+}
+
+#[tokio::test]
+async fn as_many_as_may_be_at_once_are_all_cancelled_over_one_connection() {
+    let service = slots(1);
+    let mut run = on(&service, &["run", "-", "--parallel", "200", "--json"]);
+    run.stdin(Stdio::piped());
+    let mut child = run.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(format!("{}\n", stub_url("/sleep")).repeat(200).as_bytes()).await.unwrap();
+    drop(stdin);
+    let mut run = Call::of(child);
+    for _ in 0..200 {
+        run.line_with("CREATED").await;
+    }
+    run.signal(rustix::process::Signal::INT);
+    let end = run.end().await;
+    assert_eq!(end.code, Some(4), "{}", end.stderr);
+    let listed = ended(on(&service, &["list", "--json", "--limit", "0"])).await.json();
+    assert_eq!(listed.iter().filter(|job| job["status"] == "CANCELLED").count(), 200);
 }
