@@ -53,6 +53,8 @@ struct Work {
     exit: Exit,
     /// The only task's problem is the call's own.
     problem: Option<Problem>,
+    /// The service was away for too long: the others would only wait as long for the same.
+    hopeless: bool,
 }
 
 impl Batch<'_> {
@@ -71,6 +73,7 @@ impl Batch<'_> {
             tell,
             exit: Exit::Done,
             problem: None,
+            hopeless: false,
         };
         let mut unprintable = None;
         let mut ticks = interval(TICK);
@@ -81,19 +84,27 @@ impl Batch<'_> {
                 break;
             }
             let printed = tokio::select! {
-                // What was told goes before the end that it led to.
+                // A person's word goes before everything.
                 biased;
-                Some((index, news)) = told.recv() => match &unprintable {
-                    None => view.take(index, &news),
-                    Some(_) => Ok(()),
-                },
                 _ = self.signals.next() => {
                     let times = work.stop();
                     view.stopping(times)
                 }
+                Some((index, news)) = told.recv() => match &unprintable {
+                    None => view.take(index, &news),
+                    Some(_) => Ok(()),
+                },
                 Some(ended) = work.errands.join_next() => {
                     let (index, ended) = ended.expect("an errand neither panics nor is aborted before its end");
-                    work.count(ended, index, alone, view)
+                    // Its last news may have come since they were looked for, and go before its end.
+                    let mut printed = Ok(());
+                    while let Ok((index, news)) = told.try_recv() {
+                        if printed.is_ok() && unprintable.is_none() {
+                            printed = view.take(index, &news);
+                        }
+                    }
+                    let counted = work.count(ended, index, alone, view);
+                    printed.and(counted)
                 }
                 _ = ticks.tick(), if view.ticks() => view.tick(work.runner.is_connected()),
             };
@@ -120,6 +131,7 @@ impl Work {
     fn start(&mut self, parallel: usize) {
         while self.errands.len() < parallel
             && *self.stops.borrow() == 0
+            && !self.hopeless
             && let Some((index, request)) = self.waiting.pop_front()
         {
             let errand = Errand {
@@ -164,10 +176,7 @@ impl Work {
             }
             Err(problem) => {
                 self.exit = self.exit.worse(problem.exit());
-                if matches!(problem, Problem::NoService(_)) {
-                    // The others would only wait as long for the same.
-                    self.waiting.clear();
-                }
+                self.hopeless |= matches!(problem, Problem::NoService(_));
                 view.failed(index, &problem)
             }
         }

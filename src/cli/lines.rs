@@ -63,7 +63,12 @@ impl View for Lines {
         Ok(())
     }
 
-    fn stopping(&mut self, _: usize) -> Result<(), Problem> {
+    fn stopping(&mut self, times: usize) -> Result<(), Problem> {
+        match self.printer {
+            Printer::Lines => say(stopping_words(times)),
+            // Who reads JSON needs no words.
+            Printer::Json => {}
+        }
         Ok(())
     }
 
@@ -90,6 +95,11 @@ impl View for Lines {
 /// One URL's trouble, beside those of others.
 pub(super) fn problem_line(url: &str, problem: &Problem) -> String {
     format!("error: {}: {}", plain(url), problem.text().unwrap_or_default())
+}
+
+/// What is done about a stop, and what another one would do.
+pub(super) fn stopping_words(times: usize) -> &'static str {
+    if times == 1 { "cancelling; Ctrl-C again kills the browser" } else { "killing the browser" }
 }
 
 /// Words for a person, beside what was asked for. Nobody reading them is no reason to stop.

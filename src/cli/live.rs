@@ -10,7 +10,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use super::{
     Problem,
     errand::{Host, News},
-    lines::problem_line,
+    lines::{problem_line, stopping_words},
     print::{REASON_WIDTH, STATUS_WIDTH, change_words, clock},
     screen::Screen,
     table::{Table, age, said},
@@ -24,6 +24,9 @@ use crate::api::v1::{Job, Sample, WatchJobResponse, job::Status};
 const TURNS: [&str; 4] = ["|", "/", "-", "\\"];
 /// Columns of a bar: a step for each four percent.
 const BAR_COLUMNS: usize = 25;
+/// What has to be there beside the rows of a table: its heading, how far all are, whether the service is away, that all
+/// are being cancelled, and the cursor's own row.
+const ROWS_BESIDE: usize = 5;
 /// As wide as a line may be that stays: its end is wrapped, not lost.
 const UNBOUNDED: usize = usize::MAX;
 
@@ -110,8 +113,7 @@ impl Live {
             lines.push(self.state(size.columns));
         } else {
             let table = Table::fit(self.terminal, size.columns);
-            // The heading, the line below the rows, and the cursor's own row have to be there too.
-            let shown = size.rows.saturating_sub(3).max(1);
+            let shown = size.rows.saturating_sub(ROWS_BESIDE).max(1);
             if !self.rows.is_empty() {
                 lines.push(table.heading());
             }
@@ -126,9 +128,7 @@ impl Live {
         }
         if self.stops > 0 {
             let mut line = self.terminal.line(size.columns);
-            let text =
-                if self.stops == 1 { "cancelling; Ctrl-C again kills the browser" } else { "killing the browser" };
-            line.push(text, AnsiColor::Yellow.on_default());
+            line.push(stopping_words(self.stops), AnsiColor::Yellow.on_default());
             lines.push(line);
         }
         lines

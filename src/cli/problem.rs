@@ -31,7 +31,10 @@ impl Problem {
     pub fn text(&self) -> Option<String> {
         match self {
             Self::Usage(text) | Self::NoService(text) | Self::Interrupted(text) => Some(plain_lines(text)),
-            Self::Refused(refused) => Some(plain_lines(&refused.to_string())),
+            Self::Refused(refused) => {
+                let next = next_step(&refused.reason).map(|step| format!("\n  {step}")).unwrap_or_default();
+                Some(plain_lines(&refused.to_string()) + &next)
+            }
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
             Self::Output(error) => Some(format!("standard output cannot be written: {error}")),
         }
@@ -106,6 +109,19 @@ impl From<io::Error> for Problem {
     }
 }
 
+/// What a person can do next, where the service cannot know that this program asked.
+fn next_step(reason: &str) -> Option<&'static str> {
+    match reason {
+        "TASK_NOT_FOUND" => Some("`comet-task-runner list` shows the tasks that there are"),
+        "QUEUE_FULL" => Some("`comet-task-runner list --status CREATED` shows what waits"),
+        "BROWSER_NOT_FOUND" | "NO_DISPLAY" | "SANDBOX_NEEDS_USER" => {
+            Some("`comet-task-runner doctor` tells what there is, on the service's machine")
+        }
+        "TOKEN_INVALID" => Some("give the file with the service's own token: --token-file"),
+        _ => None,
+    }
+}
+
 /// Each line without what could command a terminal: a service's words may be those of whoever called it.
 fn plain_lines(text: &str) -> String {
     text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
@@ -113,6 +129,8 @@ fn plain_lines(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tonic_types::{ErrorDetails, StatusExt};
+
     use super::*;
 
     #[test]
@@ -128,6 +146,16 @@ mod tests {
         assert_eq!(text, "no task is called \u{fffd}[2J\u{fffd}");
         let two = Problem::Usage("a\u{7}\n  b".to_owned()).text().unwrap();
         assert_eq!(two, "a\u{fffd}\n  b");
+    }
+
+    #[test]
+    fn a_refusal_that_the_program_can_help_with_says_how() {
+        let details = ErrorDetails::with_error_info("TASK_NOT_FOUND", "taskrunner.comet", []);
+        let status = Status::with_error_details(Code::NotFound, "no task is called 7", details);
+        assert_eq!(
+            Problem::from(status).text().unwrap(),
+            "no task is called 7 (TASK_NOT_FOUND)\n  `comet-task-runner list` shows the tasks that there are"
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, path::PathBuf};
 
-use clap::Args;
+use clap::{Args, value_parser};
 
 use super::{
     Exit, Problem,
@@ -19,6 +19,10 @@ use super::{
 };
 use crate::client::{Runner, Target};
 
+/// Each task has a stream of its own on the one connection. A service serves 256 there, and a wish to cancel has to find
+/// room beside them.
+const PARALLEL_MAX: i64 = 200;
+
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub(super) struct Run {
@@ -28,9 +32,9 @@ pub(super) struct Run {
     /// Open the URLs of a file too, one per line; # begins a comment, and - is standard input
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Of several tasks so many at once
-    #[arg(long, value_name = "N", default_value = "4")]
-    parallel: NonZeroUsize,
+    /// Of several tasks so many at once, at most 200
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = value_parser!(u16).range(1..=PARALLEL_MAX))]
+    parallel: u16,
     /// Start Chromium without its sandbox, as root must, in a service of its own
     #[arg(long)]
     no_sandbox: bool,
@@ -94,7 +98,7 @@ impl Run {
             let text = "--tier user-browser needs a service that stays; start one with `comet-task-runner serve`";
             return Err(Problem::Usage(text.to_owned()));
         }
-        let slots = NonZeroUsize::new(urls.len()).map_or(self.parallel, |count| count.min(self.parallel));
+        let slots = NonZeroUsize::new(urls.len().min(self.parallel.into())).expect("there is a URL, and room for one");
         let browser = self.order.brings_browser().then(|| self.order.browser.clone());
         let own = Own::start(slots, browser, self.no_sandbox).await?;
         let exit = match Runner::connect(own.target()).await {
@@ -111,7 +115,7 @@ impl Run {
             Host::OfThisCall => Some(AfterFinish::Close),
         };
         let requests = urls.iter().map(|url| self.order.to_proto(url, after_finish)).collect();
-        let batch = Batch { runner, host, requests, parallel: self.parallel.get(), signals };
+        let batch = Batch { runner, host, requests, parallel: self.parallel.into(), signals };
         batch.run(&mut *view(Printer::new(self.format), urls, host)).await
     }
 }

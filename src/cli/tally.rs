@@ -54,7 +54,7 @@ impl Tally {
         let mut parts: Vec<_> =
             ends.iter().map(|(status, count)| format!("{count} {}", status.as_str_name())).collect();
         if self.problems > 0 {
-            parts.push(format!("{} not made", self.problems));
+            parts.push(format!("{} with an error", self.problems));
         }
         if unbegun > 0 {
             parts.push(format!("{unbegun} not begun"));
@@ -122,7 +122,7 @@ mod tests {
             tally.count(&job(status));
         }
         tally.count_problem();
-        assert_eq!(tally.counts(2), "2 DONE, 1 FAILED, 1 TIMED_OUT, 1 not made, 2 not begun");
+        assert_eq!(tally.counts(2), "2 DONE, 1 FAILED, 1 TIMED_OUT, 1 with an error, 2 not begun");
         assert!(tally.line(2).starts_with("7 tasks in 0.0s: 2 DONE"), "{}", tally.line(2));
     }
 

@@ -181,3 +181,20 @@ async fn patience_with_a_service_that_is_away_has_an_end() {
     let error = timeout(SOON, run.finish()).await.unwrap().unwrap_err();
     assert!(matches!(&error, Error::Away(_)), "{error:?}");
 }
+
+/// The example may have to be built first, on a machine that does much else.
+const EXAMPLE_MAX: Duration = Duration::from_secs(300);
+
+#[tokio::test]
+async fn the_example_runs_a_task_and_tells_its_end() {
+    let service = Service::start();
+    for (path, code, words) in [("/exit/0", 0, "3 Done ProcessExited"), ("/exit/3", 1, "3 Failed ProcessFailed")] {
+        let mut example = tokio::process::Command::new(env!("CARGO"));
+        example.args(["run", "--quiet", "--locked", "--offline", "--example", "client", "--", &stub_url(path)]);
+        example.current_dir(env!("CARGO_MANIFEST_DIR")).kill_on_drop(true);
+        example.env("COMET_TASK_RUNNER_SERVER", &service.address).env("COMET_TASK_RUNNER_TOKEN", service.token());
+        let output = timeout(EXAMPLE_MAX, example.output()).await.expect("the example ends").unwrap();
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.code() == Some(code) && told.contains(words), "{output:?}");
+    }
+}

@@ -2,17 +2,18 @@
 
 use std::{fs, process::Stdio};
 
-use comet_task_runner::api::v1::job::Status;
+use comet_task_runner::api::v1::{WatchJobsRequest, job::Status};
 use tokio::io::AsyncWriteExt;
 
 use super::{
     super::{
-        service::{Options, Service, job_when, stub_url},
+        service::{Options, SOON, Service, job_when, stub_url},
         wire::begin,
     },
     Call, ended, on,
 };
 
+/// Tasks that run at once.
 fn slots(count: usize) -> Service {
     Service::start_with(Options::default().arg("--slots").arg(count.to_string()))
 }
@@ -46,7 +47,7 @@ async fn one_at_fault_is_named_and_holds_up_no_other() {
     let end = ended(on(&service, &["run", "file:///etc/passwd", &stub_url("/exit/0")])).await;
     assert_eq!(end.code, Some(2), "{end:?}");
     assert!(end.stderr.starts_with("error: file:///etc/passwd: url: ") && end.stderr.contains("use http"), "{end:?}");
-    assert!(end.stdout.contains("DONE  ") && end.stdout.contains(": 1 DONE, 1 not made"), "{end:?}");
+    assert!(end.stdout.contains("DONE  ") && end.stdout.contains(": 1 DONE, 1 with an error"), "{end:?}");
     let id = "3c1f2f2e-8a37-4a0e-8d3c-1f0f60b6d2b9";
     let end = ended(on(&service, &["run", "http://a.test/", "http://b.test/", "--request-id", id])).await;
     assert!(end.code == Some(2) && end.stderr.contains("--request-id"), "{end:?}");
@@ -79,6 +80,10 @@ async fn urls_come_from_a_file_and_from_standard_input() {
     fs::write(&list, "# none\n").unwrap();
     let end = ended(on(&service, &["run", "--file", list.to_str().unwrap()])).await;
     assert!(end.code == Some(2) && end.stderr.contains("one per line"), "{end:?}");
+    for count in ["0", "201"] {
+        let end = ended(on(&service, &["run", "http://a.test/", "--parallel", count])).await;
+        assert!(end.code == Some(2) && end.stderr.contains("1..=200"), "{end:?}");
+    }
     let end = ended(on(&service, &["run"])).await;
     assert!(end.code == Some(2) && end.stderr.contains("<URL>"), "{end:?}");
 }
@@ -195,4 +200,40 @@ async fn a_list_that_is_followed_goes_on_with_the_changes_of_what_it_shows() {
     assert!(!list.end().await.stdout.contains("other"));
     let end = ended(on(&service, &["list", "--follow", "--status", "DONE"])).await;
     assert!(end.code == Some(2) && end.stderr.contains("--status"), "{end:?}");
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_come_back_is_given_up_for_all() {
+    let mut service = slots(2);
+    let url = stub_url("/sleep");
+    let mut run = Call::start(on(&service, &["run", &url, &url, &url, "--parallel", "1", "--retry-for", "300ms"]));
+    let mut client = service.client().await;
+    let mut jobs = client.watch_jobs(WatchJobsRequest::default()).await.unwrap().into_inner();
+    let running = async { while jobs.message().await.unwrap().unwrap().job.is_none_or(|job| job.process_id == 0) {} };
+    tokio::time::timeout(SOON, running).await.unwrap();
+    service.kill();
+    let total = run.line_with("3 tasks in ").await;
+    assert!(total.ends_with(": 1 with an error, 2 not begun"), "{total}");
+    let end = run.end().await;
+    assert!(end.code == Some(3) && end.stderr.contains(&format!("error: {url}: no service runs on")), "{end:?}");
+}
+
+#[tokio::test]
+async fn as_many_as_may_be_at_once_are_all_cancelled_over_one_connection() {
+    let service = slots(1);
+    let mut run = on(&service, &["run", "-", "--parallel", "200", "--json"]);
+    run.stdin(Stdio::piped());
+    let mut child = run.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(format!("{}\n", stub_url("/sleep")).repeat(200).as_bytes()).await.unwrap();
+    drop(stdin);
+    let mut run = Call::of(child);
+    for _ in 0..200 {
+        run.line_with("CREATED").await;
+    }
+    run.signal(rustix::process::Signal::INT);
+    let end = run.end().await;
+    assert_eq!(end.code, Some(4), "{}", end.stderr);
+    let listed = ended(on(&service, &["list", "--json", "--limit", "0"])).await.json();
+    assert_eq!(listed.iter().filter(|job| job["status"] == "CANCELLED").count(), 200);
 }

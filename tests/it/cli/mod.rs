@@ -77,7 +77,11 @@ struct Call {
 
 impl Call {
     fn start(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
+        Self::of(command.spawn().unwrap())
+    }
+
+    /// One that was started by hand.
+    fn of(mut child: Child) -> Self {
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let stderr = child.stderr.take().unwrap();
         Self { child, lines, stderr }

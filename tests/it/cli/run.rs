@@ -118,6 +118,7 @@ async fn the_first_signal_cancels_and_the_second_forces() {
     let end = run.end().await;
     assert_eq!(end.code, Some(4), "{end:?}");
     assert_eq!(states(&end.stdout), [("CANCELLED", "CANCEL_REQUESTED")], "{end:?}");
+    assert!(end.stderr.ends_with("cancelling; Ctrl-C again kills the browser\nkilling the browser\n"), "{end:?}");
 }
 
 #[tokio::test]
