@@ -54,7 +54,7 @@ impl Token {
         let text = match &self {
             Self { add: Some(name), .. } => self.add(name)?,
             Self { remove: Some(name), .. } => {
-                server::remove_token(&self.settings()?, name).map_err(problem)?;
+                server::remove_token(&self.settings()?, name).map_err(|error| problem(&error))?;
                 format!("removed {name}")
             }
             Self { list: true, .. } => self.list()?,
@@ -77,13 +77,13 @@ impl Token {
         let scope = self.scope.ok_or_else(|| Problem::Usage("--add takes a --scope".to_owned()))?;
         let expires_at = self.expires.map(|span| SystemTime::now() + span);
         let wanted = NewToken { name: name.to_owned(), scope, expires_at: expires_at.map(Into::into) };
-        server::add_token(&self.settings()?, &wanted).map_err(problem)
+        server::add_token(&self.settings()?, &wanted).map_err(|error| problem(&error))
     }
 
     fn list(&self) -> Result<String, Problem> {
         let line = |name: &str, scope: &str, end: &str| format!("{name:<24}  {scope:<7}  {end}").trim_end().to_owned();
         let mut lines = vec![line("NAME", "SCOPE", "UNTIL")];
-        for (entry, end) in server::list_tokens(&self.settings()?).map_err(problem)? {
+        for (entry, end) in server::list_tokens(&self.settings()?).map_err(|error| problem(&error))? {
             let end = end.map(|end| end.to_string()).unwrap_or_default();
             lines.push(line(&plain(&entry.name), entry.scope.word(), &end));
         }
@@ -121,7 +121,7 @@ fn life(text: &str) -> Result<Duration, String> {
     Ok(life)
 }
 
-fn problem(error: TokensError) -> Problem {
+fn problem(error: &TokensError) -> Problem {
     match error {
         TokensError::Unreadable(..) | TokensError::Unwritable(..) => Problem::NoService(error.to_string()),
         TokensError::Exposed(..) | TokensError::Wrong(..) | TokensError::Refused(_) => {
