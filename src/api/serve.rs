@@ -66,6 +66,8 @@ pub async fn calls(runner: Runner, watchers_max: usize) -> Calls {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // The details of refusals, which grpcurl shows in words only so.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let service = TaskRunnerServer::new(Service::new(runner, watchers_max))
         .max_decoding_message_size(REQUEST_BYTES_MAX)

@@ -16,7 +16,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use tracing::Span;
 
-use super::{Caller, RequestId, json::Method, status};
+use super::{Caller, RequestId, is_open, json::Method, status};
 use crate::job::WallTime;
 
 /// Completes when the right to call is over.
@@ -95,8 +95,8 @@ impl About {
         let (call, code) = (self.call.as_str(), refusal.code());
         match code {
             Code::Internal | Code::Unknown | Code::DataLoss => tracing::warn!(call, ?code, reason, "a call failed"),
-            // Everybody may try, so that a line for each would be a flood.
-            _ if !self.known => tracing::debug!(call, ?code, reason, "refused a call"),
+            // Everybody may try, so that a line for each would be a flood; and tools ask reflection for what is not there.
+            _ if !self.known || is_open(call) => tracing::debug!(call, ?code, reason, "refused a call"),
             _ => tracing::info!(call, ?code, reason, "refused a call"),
         }
     }

@@ -49,31 +49,22 @@ struct Watched {
     inotify: OwnedFd,
     /// The names that matter in each directory.
     names: HashMap<i32, BTreeSet<OsString>>,
+    /// Files and links that are watched themselves, where their directory cannot be.
+    alone: BTreeSet<i32>,
 }
 
 impl FileWatch {
     /// Sees every change from now on. The files need not be there.
     ///
     /// # Errors
-    /// When the system gives no more watches, or a file's directory cannot be read.
+    /// When the system gives no more watches.
     pub(super) fn on<'a>(paths: impl IntoIterator<Item = &'a Path>) -> io::Result<Self> {
         let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
-        let mut names: HashMap<i32, BTreeSet<OsString>> = HashMap::new();
-        for path in paths {
-            let steps = steps(path);
-            let last = steps.len().saturating_sub(1);
-            for (at, (dir, name)) in steps.into_iter().enumerate() {
-                match inotify::add_watch(&inotify, &dir, ASKED) {
-                    Ok(watched) => drop(names.entry(watched).or_default().insert(name)),
-                    // A link on the way may lie where this user may pass and not look.
-                    Err(Errno::ACCESS) if at < last => {
-                        tracing::debug!(dir = %dir.display(), "links in this directory are not watched");
-                    }
-                    Err(error) => return Err(error.into()),
-                }
-            }
+        let mut watched = Watched { inotify, names: HashMap::new(), alone: BTreeSet::new() };
+        for (dir, name) in paths.into_iter().flat_map(steps) {
+            watched.add(&dir, name)?;
         }
-        Ok(Self(Arc::new(Watched { inotify, names })))
+        Ok(Self(Arc::new(watched)))
     }
 
     /// Waits until something on the way to one of the files changes. Dropped, it may have heard of a change that nobody
@@ -92,6 +83,30 @@ impl FileWatch {
 }
 
 impl Watched {
+    fn add(&mut self, dir: &Path, name: OsString) -> io::Result<()> {
+        match inotify::add_watch(&self.inotify, dir, ASKED) {
+            Ok(watch) => drop(self.names.entry(watch).or_default().insert(name)),
+            // A directory that this user may pass and not look into, as some that hold keys.
+            Err(Errno::ACCESS) => self.add_alone(&dir.join(name))?,
+            // It went just now, and so did what lies above it, which is watched.
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// What is there by that name, for as long as it is the same: written over, and once replaced.
+    fn add_alone(&mut self, path: &Path) -> io::Result<()> {
+        match inotify::add_watch(&self.inotify, path, ASKED.union(WatchFlags::DONT_FOLLOW)) {
+            Ok(watch) => drop(self.alone.insert(watch)),
+            Err(error @ (Errno::ACCESS | Errno::NOENT | Errno::NOTDIR)) => {
+                tracing::warn!(path = %path.display(), %error, "changes of this file are not seen, and take a restart");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
     fn wait(&self, is_dropped: &PipeReader) -> io::Result<()> {
         loop {
             let mut fds = [PollFd::new(&self.inotify, PollFlags::IN), PollFd::new(is_dropped, PollFlags::IN)];
@@ -116,6 +131,7 @@ impl Watched {
                     let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
                     let names = self.names.get(&event.wd());
                     matters |= name.zip(names).is_some_and(|(name, names)| names.contains(name))
+                        || self.alone.contains(&event.wd())
                         || event.events().intersects(WHOLE);
                 }
                 Err(Errno::WOULDBLOCK) => return Ok(matters),
@@ -228,6 +244,34 @@ mod tests {
         assert!(is_told(&path, || fs::create_dir(dir.join("later")).unwrap()).await, "the way begins");
         assert!(is_told(&path, || fs::write(&path, "1").unwrap()).await);
         assert!(is_told(&path, || fs::rename(dir.join("later"), dir.join("away")).unwrap()).await, "the way ends");
+    }
+
+    #[tokio::test]
+    async fn a_file_whose_directory_cannot_be_watched_is_watched_itself() {
+        let home = tempfile::tempdir().unwrap();
+        let (path, other) = (home.path().join("a"), home.path().join("b"));
+        let changes: [(&str, &dyn Fn()); 3] = [
+            ("written over", &|| fs::write(&path, "2").unwrap()),
+            ("replaced", &|| fs::rename(&other, &path).unwrap()),
+            ("removed", &|| fs::remove_file(&path).unwrap()),
+        ];
+        for (what, change) in changes {
+            fs::write(&path, "1").unwrap();
+            fs::write(&other, "1").unwrap();
+            let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+            let mut watched = Watched { inotify, names: HashMap::new(), alone: BTreeSet::new() };
+            watched.add_alone(&path).unwrap();
+            assert!(!watched.read().unwrap(), "{what}: not yet");
+            change();
+            assert!(watched.read().unwrap(), "{what}");
+        }
+        let mut watched = Watched {
+            inotify: inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap(),
+            names: HashMap::new(),
+            alone: BTreeSet::new(),
+        };
+        watched.add_alone(&home.path().join("none")).unwrap();
+        assert!(watched.alone.is_empty(), "what is not there is no error");
     }
 
     #[tokio::test]

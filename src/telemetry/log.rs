@@ -80,6 +80,8 @@ where
         .with_env_filter(EnvFilter::builder().parse_lossy(filter))
         .json()
         .flatten_event(true)
+        // The innermost one says it all.
+        .with_span_list(false)
         .with_writer(Escaping(writer))
         .finish()
 }

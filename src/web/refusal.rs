@@ -114,6 +114,10 @@ impl Refusals {
         let path: String = path.chars().take(PATH_LOGGED).collect();
         match self.is_news(why, now) {
             Some(not_logged) => tracing::warn!(reason = why.name(), path, not_logged, "refused a request"),
+            // A caller with a token is no flood, and may ask what became of its request.
+            None if matches!(why, Why::ScopeInsufficient(_)) => {
+                tracing::info!(reason = why.name(), path, "refused a request");
+            }
             None => tracing::debug!(reason = why.name(), path, "refused a request"),
         }
     }

@@ -163,3 +163,20 @@ async fn what_goes_well_has_the_id_too() {
     let answer = client.execute(request).await.unwrap();
     assert_eq!(answer.metadata().get("x-request-id").unwrap(), "order-9");
 }
+
+#[tokio::test]
+async fn reflection_knows_the_details_of_refusals_so_that_grpcurl_shows_the_id() {
+    use tonic_reflection::pb::v1::{
+        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+        server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+    };
+    let service = Service::start();
+    let mut reflection = ServerReflectionClient::new(service.channel().await);
+    for name in ["google.rpc.ErrorInfo", "google.rpc.RequestInfo", "google.rpc.BadRequest", "google.rpc.RetryInfo"] {
+        let question = MessageRequest::FileContainingSymbol(name.to_owned());
+        let request = ServerReflectionRequest { host: String::new(), message_request: Some(question) };
+        let stream = reflection.server_reflection_info(tokio_stream::once(request)).await.unwrap();
+        let answer = stream.into_inner().message().await.unwrap().unwrap().message_response.unwrap();
+        assert!(matches!(answer, MessageResponse::FileDescriptorResponse(_)), "{name}: {answer:?}");
+    }
+}
