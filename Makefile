@@ -27,6 +27,7 @@ soak: tools ## Launch 600 real browsers, kill half of them at random moments, an
 lint: proto/node_modules/.package-lock.json ## Check format, code, contract and the page's built files
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo check --locked --features otel
 	cd proto && npx --no-install buf lint
 	clients/web/check.sh
 
