@@ -28,7 +28,7 @@ lint: proto/node_modules/.package-lock.json ## Check format, code, documentation
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
-	cd proto && npx --no-install buf lint
+	cargo check --locked --features otel
 	@for check in proto/check.sh clients/*/check.sh; do echo "$$check"; "$$check" || exit 1; done
 
 fmt: ## Format the code

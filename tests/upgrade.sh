@@ -5,14 +5,15 @@ cd "$(dirname "$0")/.."
 
 old=${1:-$(git describe --tags --abbrev=0 HEAD^ 2>/dev/null || echo HEAD^)}
 commit=$(git rev-parse --verify "$old^{commit}")
-# One directory for all of them, so that what did not change between two is built once.
-target=$PWD/target/old
-program=$target/$commit
+program=$PWD/target/old/$commit
 if [ ! -x "$program" ]; then
     source=$(mktemp -d)
     trap 'rm -rf "$source"' EXIT
     git archive "$commit" | tar -x -C "$source"
-    (cd "$source" && CARGO_TARGET_DIR=$target cargo build --locked --quiet --bin comet-task-runner)
+    # Where this one is built too, so that of the two only what differs is built twice.
+    target=$PWD/target
+    (cd "$source" && cargo build --locked --quiet --target-dir "$target" --bin comet-task-runner)
+    mkdir -p "$(dirname "$program")"
     mv "$target/debug/comet-task-runner" "$program"
 fi
 echo "upgrading from $old ($commit): $("$program" --version)"

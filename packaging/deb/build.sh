@@ -28,6 +28,9 @@ put 0644 packaging/systemd/$name.sysusers /usr/lib/sysusers.d/$name.conf
 doc=/usr/share/doc/$name
 put 0644 README.md $doc/README.md
 put 0644 docs/metrics.md $doc/docs/metrics.md
+# The same links, to where these things are once they are installed.
+sed -i 's#](packaging)#](examples)#' "$root$doc/README.md"
+sed -i 's#\.\./packaging/#../examples/#g' "$root$doc/docs/metrics.md"
 put 0644 docs/configuration.md $doc/docs/configuration.md
 put 0644 proto/comet/taskrunner/v1/task_runner.proto $doc/proto/comet/taskrunner/v1/task_runner.proto
 for file in packaging/grafana/* packaging/prometheus/*; do put 0644 "$file" "$doc/examples/${file#packaging/}"; done
