@@ -8,4 +8,4 @@ cd "$(dirname "$0")"
 . tools/environment.sh
 command -v cc >/dev/null || missing 'the tests before the real service, since there is no C compiler for the stub browser'
 
-"$bin/pytest" -q "$@"
+"$bin/pytest" -q --basetemp=../../target/tmp/python-client "$@"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from conftest import Service, stub_url
@@ -67,6 +70,7 @@ def test_a_cancelled_task_is_cancelled(runner: Runner) -> None:
 def test_what_was_asked_runs_again(runner: Runner) -> None:
     first = runner.execute(stub_url("/exit/0"), priority=7, timeouts={"run": timedelta(minutes=2)}, retention=3600)
     asked = runner.status(first.task_id).request
+    assert asked.timeouts is not None
     assert (asked.priority, asked.timeouts.run, asked.retention) == (7, timedelta(minutes=2), timedelta(hours=1))
 
     again = runner.execute(asked, priority=8)
@@ -165,6 +169,26 @@ def test_a_checked_request_opens_nothing(runner: Runner) -> None:
     answer = runner.execute(stub_url("/exit/0"), validate_only=True)
     assert answer.task_id == ""
     assert list(runner.list_jobs()) == []
+
+
+def missing_fields(message: Any, at: str) -> Iterator[str]:
+    """Fields that are None although their type says that they are not."""
+    for field in dataclasses.fields(message):
+        value, here = getattr(message, field.name), f"{at}.{field.name}"
+        if value is None and "None" not in str(field.type):
+            yield here
+        for one in value if isinstance(value, tuple) else [value]:
+            if dataclasses.is_dataclass(one):
+                yield from missing_fields(one, here)
+
+
+def test_what_a_type_says_is_there_is_there(runner: Runner) -> None:
+    run = runner.run(stub_url("/sleep"))
+    answers: list[Any] = [runner.runner(), runner.execute(stub_url("/exit/0"), validate_only=True)]
+    answers += [runner.status(run.task_id), runner.report(run.task_id, "DONE", "well")]
+    answers += [change.job for change in runner.watch(run.task_id, from_start=True, until="PROCESS_EXITED")]
+    answers += [runner.status(run.task_id), *runner.read_log(run.task_id)]
+    assert [field for answer in answers for field in missing_fields(answer, type(answer).__name__)] == []
 
 
 def test_asyncio_has_it_all_too(service: Service) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import time
 from base64 import b64encode
@@ -296,6 +297,39 @@ def test_a_closed_runner_ends_what_is_under_way_and_says_so() -> None:
             next(watch)
         with pytest.raises(RuntimeError, match="closed"):
             runner.status("t")
+
+
+def test_a_closed_runner_of_asyncio_does_too() -> None:
+    async def use(fake: Fake) -> None:
+        runner = AsyncRunner(fake.address, "secret")
+        waiting = asyncio.create_task(runner.watch("t").result())
+        await asyncio.to_thread(fake.came.get, timeout=SOON_S)
+        await runner.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            await waiting
+
+    with Fake({"WatchJob": [[say("SNAPSHOT", 1), HANG]]}) as fake:
+        asyncio.run(use(fake))
+
+
+def test_a_connection_that_another_call_just_closed_is_a_cut(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = _channels.Channels.at
+
+    def find_closed(channels: Any, place: Any) -> Any:
+        shared, outdated = find(channels, place)
+        # As when another call finds the service elsewhere between this one's look for a connection and its use.
+        closing = shared.channel.close()
+        if closing is not None:
+            with contextlib.suppress(StopIteration):
+                closing.send(None)
+        return shared, outdated
+
+    monkeypatch.setattr(_channels.Channels, "at", find_closed)
+    with Fake({}) as fake:
+        for rpc in ("watch", "execute"):
+            with pytest.raises(errors.Cancelled) as raised:
+                told(fake.address, rpc, "t")
+            assert raised.value.passes
 
 
 def test_waits_double_up_to_the_longest_and_start_anew_once_heard() -> None:

@@ -144,7 +144,8 @@ class Words:
         for at, field in enumerate(message.field):
             field_path = (*path, MESSAGE_FIELD, at)
             kind, default = self.field(field, self.comments.get(field_path, ""))
-            if message.name == "JobFilter" and not default:
+            # What is asked is the caller's to leave out.
+            if message.name in OPTIONS and field.type == F.TYPE_MESSAGE and not default:
                 kind, default = f"{kind} | None", "None"
             self.put(0, "")
             self.put(depth + 1, f"{field.name}: {kind}{f' = {default}' if default else ''}")

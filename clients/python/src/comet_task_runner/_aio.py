@@ -9,7 +9,7 @@ import grpc
 import grpc.aio
 
 from . import _contract
-from ._channels import Channels, Shared, authorization
+from ._channels import Channels, Shared, authorization, closed
 from ._place import Target
 from .errors import Cancelled, Unavailable, from_rpc
 
@@ -30,15 +30,16 @@ class Connection:
         method: Any = shared.channel.unary_unary(
             _contract.path(rpc), _contract.serialized, _contract.response_class(rpc).FromString
         )
-        call = method(request, timeout=within_s, metadata=metadata)
+        try:
+            call = method(request, timeout=within_s, metadata=metadata)
+        except grpc.aio.UsageError:
+            raise self.gone() from None
         try:
             answer = await call
         except grpc.RpcError as error:
-            problem = from_rpc(error)
-            self.answered |= bool(problem.reason)
-            raise problem from None
+            raise self.problem(error) from None
         except asyncio.CancelledError:
-            raise _by_whom(call) from None
+            raise self.by_whom(call) from None
         self.answered = True
         return answer
 
@@ -48,7 +49,30 @@ class Connection:
         method: Any = shared.channel.unary_stream(
             _contract.path(rpc), _contract.serialized, _contract.response_class(rpc).FromString
         )
-        return Stream(self, shared, method(request, metadata=metadata), silence_max_s)
+        try:
+            call = method(request, metadata=metadata)
+        except grpc.aio.UsageError:
+            raise self.gone() from None
+        return Stream(self, shared, call, silence_max_s)
+
+    def problem(self, error: grpc.RpcError) -> Exception:
+        """What an error of gRPC means here."""
+        if self._channels.closed:
+            return closed()
+        problem = from_rpc(error)
+        self.answered |= bool(problem.reason)
+        return problem
+
+    def by_whom(self, call: Any) -> BaseException:
+        """gRPC says the same of a call whose connection was closed and of a task that was cancelled."""
+        task = asyncio.current_task()
+        if not call.cancelled() or (task and task.cancelling()):
+            return asyncio.CancelledError()
+        return self.gone()
+
+    def gone(self) -> Exception:
+        """The connection was closed meanwhile: by whoever closed the runner, or found the service elsewhere."""
+        return closed() if self._channels.closed else Cancelled("the connection was closed")
 
     async def close(self) -> None:
         """Gives up what is under way."""
@@ -83,9 +107,9 @@ class Stream:
         except TimeoutError:
             raise Unavailable(f"nothing was heard for {self._silence_max_s:g} s") from None
         except grpc.RpcError as error:
-            raise from_rpc(error) from None
+            raise self._connection.problem(error) from None
         except asyncio.CancelledError:
-            raise _by_whom(self._call) from None
+            raise self._connection.by_whom(self._call) from None
         self._connection.answered = True
         return None if message is grpc.aio.EOF else message
 
@@ -95,11 +119,3 @@ class Stream:
         if self._shared is not None:
             self._shared.streams -= 1
             self._shared = None
-
-
-def _by_whom(call: Any) -> BaseException:
-    """gRPC says the same of a call that was given up and of a task that was."""
-    task = asyncio.current_task()
-    if call.cancelled() and not (task and task.cancelling()):
-        return Cancelled("the connection was closed")
-    return asyncio.CancelledError()

@@ -9,9 +9,9 @@ from typing import Any
 import grpc
 
 from . import _contract
-from ._channels import Channels, Shared, authorization
+from ._channels import Channels, Shared, authorization, closed
 from ._place import Target
-from .errors import Unavailable, from_rpc
+from .errors import Cancelled, Unavailable, from_rpc
 
 sleep = time.sleep
 
@@ -35,9 +35,9 @@ class Connection:
         try:
             answer = method(request, timeout=within_s, metadata=metadata)
         except grpc.RpcError as error:
-            problem = from_rpc(error)
-            self.answered |= bool(problem.reason)
-            raise problem from None
+            raise self.problem(error) from None
+        except ValueError:
+            raise self.gone() from None
         self.answered = True
         return answer
 
@@ -47,7 +47,27 @@ class Connection:
         method: Any = shared.channel.unary_stream(
             _contract.path(rpc), _contract.serialized, _contract.response_class(rpc).FromString
         )
-        return Stream(self, shared, method(request, metadata=metadata), silence_max_s)
+        try:
+            call = method(request, metadata=metadata)
+        except ValueError:
+            self.leave(shared)
+            raise self.gone() from None
+        return Stream(self, shared, call, silence_max_s)
+
+    def problem(self, error: grpc.RpcError) -> Exception:
+        """What an error of gRPC means here."""
+        if self._channels.closed:
+            return closed()
+        problem = from_rpc(error)
+        self.answered |= bool(problem.reason)
+        return problem
+
+    def gone(self) -> Exception:
+        """The connection was closed meanwhile: by whoever closed the runner, or found the service elsewhere.
+
+        gRPC says so with a ValueError.
+        """
+        return closed() if self._channels.closed else Cancelled("the connection was closed")
 
     def close(self) -> None:
         """Gives up what is under way."""
@@ -91,7 +111,7 @@ class Stream:
         except grpc.RpcError as error:
             if not watchdog.let_go(self._call):
                 raise Unavailable(f"nothing was heard for {self._silence_max_s:g} s") from None
-            raise from_rpc(error) from None
+            raise self._connection.problem(error) from None
         finally:
             watchdog.let_go(self._call)
         self._connection.answered = True

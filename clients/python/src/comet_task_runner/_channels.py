@@ -54,12 +54,12 @@ class Channels(Generic[C]):
         self._connect_securely = connect_securely
         self._at: tuple[str, bytes | None, str | None] | None = None
         self._all: list[Shared[C]] = []
-        self._closed = False
+        self.closed = False
 
     def at(self, place: Place) -> tuple[Shared[C], list[C]]:
         """One with room for another stream, and those that lead to where the service was before."""
-        if self._closed:
-            raise RuntimeError("this runner is closed")
+        if self.closed:
+            raise closed()
         outdated: list[C] = []
         at = (place.address, place.issuers, place.name)
         if self._at != at:
@@ -73,7 +73,7 @@ class Channels(Generic[C]):
 
     def close(self) -> list[C]:
         """Those that are to be closed; there will be no more."""
-        self._closed = True
+        self.closed = True
         closing, self._all = self._all, []
         return [shared.channel for shared in closing]
 
@@ -82,6 +82,11 @@ class Channels(Generic[C]):
             return self._connect(place.address, options=OPTIONS)
         options = OPTIONS + ((("grpc.ssl_target_name_override", place.name),) if place.name else ())
         return self._connect_securely(place.address, grpc.ssl_channel_credentials(place.issuers), options=options)
+
+
+def closed() -> RuntimeError:
+    """What a caller is told who goes on with a closed runner."""
+    return RuntimeError("this runner is closed")
 
 
 def authorization(place: Place) -> tuple[tuple[str, str], ...]:

@@ -846,7 +846,7 @@ class ExecuteRequest:
     At most 16.
     """
 
-    timeouts: Timeouts
+    timeouts: Timeouts | None = None
     """How long each stretch may take."""
 
     termination_grace: timedelta | None = None
