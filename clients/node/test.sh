@@ -36,4 +36,10 @@ npm run --silent build
 node_modules/.bin/tsc -p tsconfig.tests.json
 
 # One file after another: the machine may have few processors, and the tests have deadlines. None takes a minute.
-node --test --test-concurrency=1 --test-timeout=60000 --test-reporter="${REPORTER:-spec}" .tests/tests/*/*.test.js
+run() { node --test --test-concurrency=1 --test-timeout=60000 --test-reporter="${REPORTER:-spec}" "$@"; }
+run .tests/tests/unit/*.test.js
+
+program=${COMET_TASK_RUNNER_BIN:-../../target/debug/comet-task-runner}
+[ -x "$program" ] || missing "the tests before the real service, since $program is not there: cargo build"
+[ -x "$stub" ] || missing 'the tests before the real service, since there is no C compiler for its stub browser'
+run .tests/tests/service/*.test.js
