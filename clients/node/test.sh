@@ -21,10 +21,25 @@ if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
     touch node_modules/.package-lock.json
 fi
 
+# The Rust tests leave it; whoever runs only these has it made here.
+stub=../../target/tmp/stub_browser
+if [ ! -x "$stub" ] && command -v cc >/dev/null; then
+    stub=../../target/tools/node/stub_browser
+    mkdir -p "$(dirname "$stub")"
+    cc -O2 -static -o "$stub" ../../tests/support/stub_browser.c
+fi
+[ ! -x "$stub" ] || export COMET_TASK_RUNNER_STUB="$(cd "$(dirname "$stub")" && pwd)/stub_browser"
+
 # As it is installed, for the README and the examples; and the tests, since Node.js 20 reads no TypeScript.
 rm -rf dist .tests
 npm run --silent build
 node_modules/.bin/tsc -p tsconfig.tests.json
 
 # One file after another: the machine may have few processors, and the tests have deadlines. None takes a minute.
-node --test --test-concurrency=1 --test-timeout=60000 --test-reporter="${REPORTER:-spec}" .tests/tests/*/*.test.js
+run() { node --test --test-concurrency=1 --test-timeout=60000 --test-reporter="${REPORTER:-spec}" "$@"; }
+run .tests/tests/unit/*.test.js
+
+program=${COMET_TASK_RUNNER_BIN:-../../target/debug/comet-task-runner}
+[ -x "$program" ] || missing "the tests before the real service, since $program is not there: cargo build"
+[ -x "$stub" ] || missing 'the tests before the real service, since there is no C compiler for its stub browser'
+run .tests/tests/service/*.test.js

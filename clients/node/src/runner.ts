@@ -2,9 +2,11 @@
 
 import { randomUUID } from 'node:crypto';
 
+import type { DescMessage, MessageJsonType, MessageShape } from '@bufbuild/protobuf';
+
 import * as v1 from './gen/comet/taskrunner/v1/task_runner_pb.js';
 import { type Bounds, insist, type Unary } from './insist.js';
-import { type CallOptions, type Calls, Link } from './link.js';
+import { Link } from './link.js';
 import { JobList, profilesOf } from './pages.js';
 import { asked } from './plain.js';
 import { readFile, readLog } from './read.js';
@@ -72,19 +74,20 @@ export class Runner {
   }
 
   /** Opens a URL as a task. A call whose answer was lost is made again under the same request_id: there is one job. */
-  async execute(url: string, { signal, retryForMs, ...fields }: ExecuteOptions = {}): Promise<v1.ExecuteResponse> {
-    const request = asked(v1.ExecuteRequestSchema, { ...fields, requestId: fields.requestId || randomUUID(), url });
-    return this.#ask({ call: (calls, options) => calls.execute(request, options), withinMs: EXECUTE_WITHIN_MS }, { signal, retryForMs });
+  async execute(url: string, options: ExecuteOptions = {}): Promise<v1.ExecuteResponse> {
+    const { request, bounds } = parts(v1.ExecuteRequestSchema, { ...options, url, requestId: options.requestId || randomUUID() });
+    return this.#ask({ call: (calls, call) => calls.execute(request, call), withinMs: EXECUTE_WITHIN_MS }, bounds);
   }
 
   /** Reads one job, its latest reading, and what was asked. */
   async status(taskId: string, bounds: Bounds = {}): Promise<v1.GetStatusResponse> {
-    return this.#ask({ call: (calls, options) => calls.getStatus({ taskId }, options) }, bounds);
+    return this.#ask({ call: (calls, call) => calls.getStatus({ taskId }, call) }, bounds);
   }
 
   /** Every change of one job until its end: a snapshot first, or with `fromStart` each change from the first on. */
-  watch(taskId: string, { signal, retryForMs, samples, ...fields }: WatchOptions = {}): AsyncGenerator<Change, void, undefined> {
-    return watchJob(this.#link, asked(v1.WatchJobRequestSchema, { ...fields, taskId }), { signal, retryForMs, samples });
+  watch(taskId: string, { samples, ...options }: WatchOptions = {}): AsyncGenerator<Change, void, undefined> {
+    const { request, bounds } = parts(v1.WatchJobRequestSchema, { ...options, taskId });
+    return watchJob(this.#link, request, { samples, ...bounds });
   }
 
   /** The job at its end. */
@@ -96,91 +99,99 @@ export class Runner {
   }
 
   /** Reports how a task goes, on behalf of its page. */
-  async report(taskId: string, { signal, retryForMs, ...fields }: Report): Promise<v1.CallbackResponse> {
-    const request = asked(v1.CallbackRequestSchema, { ...fields, taskId });
-    return this.#ask({ call: (calls, options) => calls.callback(request, options) }, { signal, retryForMs });
+  async report(taskId: string, report: Report): Promise<v1.CallbackResponse> {
+    const { request, bounds } = parts(v1.CallbackRequestSchema, { ...report, taskId });
+    return this.#ask({ call: (calls, call) => calls.callback(request, call) }, bounds);
   }
 
   /** The jobs there are, the newest first unless asked otherwise. */
-  listJobs({ signal, retryForMs, ...fields }: ListJobsOptions = {}): JobList {
-    const request = asked(v1.ListJobsRequestSchema, fields);
+  listJobs(options: ListJobsOptions = {}): JobList {
+    const { request, bounds } = parts(v1.ListJobsRequestSchema, options);
     return new JobList((pageToken) => (
-      this.#ask({ call: (calls, options) => calls.listJobs({ ...request, pageToken }, options) }, { signal, retryForMs })
+      this.#ask({ call: (calls, call) => calls.listJobs({ ...request, pageToken }, call) }, bounds)
     ));
   }
 
   /** The changes of many jobs on one stream: a SNAPSHOT of each, SYNCED, then every CHANGE, and REMOVED when one is
    * forgotten. It has no end of its own. A message with `reset` begins a new snapshot: forget what is not in it. */
-  watchJobs({ signal, retryForMs, samples, ...fields }: WatchJobsOptions = {}): AsyncGenerator<v1.WatchJobsResponse, void, undefined> {
-    return watchJobs(this.#link, asked(v1.WatchJobsRequestSchema, fields), { signal, retryForMs, samples });
+  watchJobs({ samples, ...options }: WatchJobsOptions = {}): AsyncGenerator<v1.WatchJobsResponse, void, undefined> {
+    const { request, bounds } = parts(v1.WatchJobsRequestSchema, options);
+    return watchJobs(this.#link, request, { samples, ...bounds });
   }
 
   /** What the runner is, which browsers it found, and how busy it is. */
   async getRunner(bounds: Bounds = {}): Promise<v1.GetRunnerResponse> {
-    return this.#ask({ call: (calls, options) => calls.getRunner({}, options) }, bounds);
+    return this.#ask({ call: (calls, call) => calls.getRunner({}, call) }, bounds);
   }
 
   /** Asks to end a task. Answers when the wish is recorded; a watch tells the rest. */
-  async cancel(taskId: string, { signal, retryForMs, ...fields }: CancelOptions = {}): Promise<v1.Job> {
-    const request = asked(v1.CancelJobRequestSchema, { ...fields, taskId });
-    const { job } = await this.#ask({ call: (calls, options) => calls.cancelJob(request, options) }, { signal, retryForMs });
+  async cancel(taskId: string, options: CancelOptions = {}): Promise<v1.Job> {
+    const { request, bounds } = parts(v1.CancelJobRequestSchema, { ...options, taskId });
+    const { job } = await this.#ask({ call: (calls, call) => calls.cancelJob(request, call) }, bounds);
     return there(job, 'CancelJob', 'a job');
   }
 
   /** The profiles that keep their logins. */
-  profiles({ signal, retryForMs, ...fields }: ListProfilesOptions = {}): AsyncGenerator<v1.Profile, void, undefined> {
-    const request = asked(v1.ListProfilesRequestSchema, fields);
+  profiles(options: ListProfilesOptions = {}): AsyncGenerator<v1.Profile, void, undefined> {
+    const { request, bounds } = parts(v1.ListProfilesRequestSchema, options);
     return profilesOf((pageToken) => (
-      this.#ask({ call: (calls, options) => calls.listProfiles({ ...request, pageToken }, options) }, { signal, retryForMs })
+      this.#ask({ call: (calls, call) => calls.listProfiles({ ...request, pageToken }, call) }, bounds)
     ));
   }
 
   /** Removes a profile with all that is in it. Not tried again when its answer was lost: see whether it is gone. */
-  async removeProfile(name: string, { signal, retryForMs, ...fields }: RemoveProfileOptions = {}): Promise<v1.Profile> {
-    const request = asked(v1.RemoveProfileRequestSchema, { ...fields, name });
-    const unary = { call: (calls: Calls, options: CallOptions) => calls.removeProfile(request, options), repeatable: false };
-    const { profile } = await this.#ask(unary, { signal, retryForMs });
+  async removeProfile(name: string, options: RemoveProfileOptions = {}): Promise<v1.Profile> {
+    const { request, bounds } = parts(v1.RemoveProfileRequestSchema, { ...options, name });
+    const { profile } = await this.#ask({ call: (calls, call) => calls.removeProfile(request, call), repeatable: false }, bounds);
     return there(profile, 'RemoveProfile', 'a profile');
   }
 
   /** Takes a picture of a task's page, or of its window. */
-  async screenshot(taskId: string, { signal, retryForMs, ...fields }: ScreenshotOptions = {}): Promise<v1.Screenshot> {
-    const request = asked(v1.CaptureScreenshotRequestSchema, { ...fields, taskId });
-    const { screenshot } = await this.#ask({ call: (calls, options) => calls.captureScreenshot(request, options) }, { signal, retryForMs });
+  async screenshot(taskId: string, options: ScreenshotOptions = {}): Promise<v1.Screenshot> {
+    const { request, bounds } = parts(v1.CaptureScreenshotRequestSchema, { ...options, taskId });
+    const { screenshot } = await this.#ask({ call: (calls, call) => calls.captureScreenshot(request, call) }, bounds);
     return there(screenshot, 'CaptureScreenshot', 'a picture');
   }
 
   /** The windows of a task, or of all tasks. */
-  async windows({ signal, retryForMs, ...fields }: ListWindowsOptions = {}): Promise<v1.Window[]> {
-    const request = asked(v1.ListWindowsRequestSchema, fields);
-    return (await this.#ask({ call: (calls, options) => calls.listWindows(request, options) }, { signal, retryForMs })).windows;
+  async windows(options: ListWindowsOptions = {}): Promise<v1.Window[]> {
+    const { request, bounds } = parts(v1.ListWindowsRequestSchema, options);
+    return (await this.#ask({ call: (calls, call) => calls.listWindows(request, call) }, bounds)).windows;
   }
 
   /** Puts a task's window before all others. */
-  async focus(taskId: string, { signal, retryForMs, ...fields }: FocusOptions = {}): Promise<v1.FocusWindowResponse> {
-    const request = asked(v1.FocusWindowRequestSchema, { ...fields, taskId });
-    return this.#ask({ call: (calls, options) => calls.focusWindow(request, options) }, { signal, retryForMs });
+  async focus(taskId: string, options: FocusOptions = {}): Promise<v1.FocusWindowResponse> {
+    const { request, bounds } = parts(v1.FocusWindowRequestSchema, { ...options, taskId });
+    return this.#ask({ call: (calls, call) => calls.focusWindow(request, call) }, bounds);
   }
 
   /** Lays the windows of tasks side by side. */
-  async tile({ signal, retryForMs, ...fields }: TileOptions = {}): Promise<v1.TileWindowsResponse> {
-    const request = asked(v1.TileWindowsRequestSchema, fields);
-    return this.#ask({ call: (calls, options) => calls.tileWindows(request, options) }, { signal, retryForMs });
+  async tile(options: TileOptions = {}): Promise<v1.TileWindowsResponse> {
+    const { request, bounds } = parts(v1.TileWindowsRequestSchema, options);
+    return this.#ask({ call: (calls, call) => calls.tileWindows(request, call) }, bounds);
   }
 
   /** What is in a file of a job, piece by piece: `pipeline(runner.readFile(id, name), createWriteStream(name))`. */
-  readFile(taskId: string, name: string, { signal, retryForMs, ...fields }: ReadFileOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
-    return readFile(this.#link, asked(v1.ReadFileRequestSchema, { ...fields, taskId, name }), { signal, retryForMs });
+  readFile(taskId: string, name: string, options: ReadFileOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    const { request, bounds } = parts(v1.ReadFileRequestSchema, { ...options, taskId, name });
+    return readFile(this.#link, request, bounds);
   }
 
   /** What a task's browser said, in the pieces in which it comes; with `follow` until the task is over. */
-  readLog(taskId: string, { signal, retryForMs, ...fields }: ReadLogOptions = {}): AsyncGenerator<v1.ReadLogResponse, void, undefined> {
-    return readLog(this.#link, asked(v1.ReadLogRequestSchema, { ...fields, taskId }), { signal, retryForMs });
+  readLog(taskId: string, options: ReadLogOptions = {}): AsyncGenerator<v1.ReadLogResponse, void, undefined> {
+    const { request, bounds } = parts(v1.ReadLogRequestSchema, { ...options, taskId });
+    return readLog(this.#link, request, bounds);
   }
 
   #ask<T>(unary: Unary<T>, bounds: Bounds): Promise<T> {
     return insist(this.#link, unary, bounds);
   }
+}
+
+/** The request that options ask for, and what bounds its call. */
+function parts<Schema extends DescMessage>(schema: Schema, options: Asking<MessageJsonType<Schema>>): { request: MessageShape<Schema>; bounds: Bounds } {
+  const { signal, retryForMs, ...fields } = options;
+  return { request: asked(schema, fields), bounds: { signal, retryForMs } };
 }
 
 /** What the contract says is in each answer. */

@@ -22,7 +22,7 @@ export const stubUrl = (path: string) => `http://stub.test${path}`;
 
 export class Service {
   /** Short, as the paths of sockets below it must be. */
-  readonly #home = mkdtempSync('/tmp/ctn');
+  readonly #home = mkdtempSync('/tmp/cnode-');
   readonly #runners: Runner[] = [];
   #child: ChildProcess | undefined;
   #log = '';

@@ -38,7 +38,7 @@ describe('which service is meant', () => {
 
 describe('where it is', () => {
   let dir: string;
-  beforeEach(() => { dir = mkdtempSync('/tmp/ctn'); });
+  beforeEach(() => { dir = mkdtempSync('/tmp/cnode-'); });
   afterEach(() => rmSync(dir, { recursive: true }));
 
   test('files_that_a_killed_service_left_lead_nowhere', async () => {
