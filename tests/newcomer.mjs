@@ -19,6 +19,8 @@ const PAGE = '<!doctype html><title>task</title><script>cometTask.progress(50); 
 const STEP_MS = 30 * 60_000;
 /** Longest wait for anything else. */
 const SOON_MS = 60_000;
+/** How much of a failed step's words is shown: its last ones say why. */
+const WORDS_MAX = 2_000;
 /** Tries to remove what a browser on its way out still writes to. */
 const WIPES_MAX = 200;
 
@@ -26,7 +28,7 @@ const program = process.argv[2] === '--program' ? resolve(process.argv[3]) : und
 if (process.argv.length > 2 && !program) throw new Error('usage: tests/newcomer.sh [--program FILE]');
 
 // Short, as the paths of sockets below it must be.
-const home = mkdtempSync('/tmp/ctn');
+const home = mkdtempSync('/tmp/ctr-new');
 const clone = `${home}/clone`;
 const took = [];
 const running = [];
@@ -74,7 +76,7 @@ class Shell {
     const timer = setTimeout(() => kill(process, 'SIGKILL'), STEP_MS);
     const [code] = await once(process, 'close');
     clearTimeout(timer);
-    assert.equal(code, 0, `${block.lines}\nended with ${code}:\n${said}`);
+    assert.equal(code, 0, `${block.lines}\nended with ${code}:\n${said.slice(-WORDS_MAX)}`);
     // What a person would copy from the answer.
     const task = /"taskId": "([^"]+)"/.exec(said)?.[1];
     if (task) this.variables.TASK = task;

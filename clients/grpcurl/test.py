@@ -258,10 +258,26 @@ def try_all(readme, shell, address, url, home):
     equal(readme.left, [])
 
 
+def wipe(home):
+    """Ends what outlives the service, and removes all of it."""
+    for identity in home.glob("r/*/*/id"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(json.loads(identity.read_text())["pid"], signal.SIGKILL)
+    # A browser on its way out writes to its profile until its last moment, and tells nobody when that was.
+    deadline = time.monotonic() + SOON
+    while home.exists():
+        try:
+            shutil.rmtree(home)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # Short, as the paths of sockets below it must be.
-    home = pathlib.Path(tempfile.mkdtemp(prefix="ctg", dir="/tmp"))
+    home = pathlib.Path(tempfile.mkdtemp(prefix="ctr-grpcurl", dir="/tmp"))
     try:
         (home / "w").mkdir()
         os.environ["PATH"] = f"{pathlib.Path(PROGRAM).parent}:{os.environ['PATH']}"
@@ -276,7 +292,7 @@ def main():
                 print((home / "log").read_text(), file=sys.stderr)
                 raise
     finally:
-        shutil.rmtree(home, ignore_errors=True)
+        wipe(home)
     print(f"clients/grpcurl: {len(readme.blocks)} lines of README.md work, {len(readme.calls())} calls among them")
 
 

@@ -14,7 +14,7 @@ export const PROGRAM = process.env.COMET_TASK_RUNNER_BIN ?? `${ROOT}target/debug
 /** Longest wait for anything that is said to happen: many times what a busy machine needs. */
 export const SOON_MS = 60_000;
 /** Short, as the paths of sockets below it must be. */
-const HOME = '/tmp/ctp';
+const HOME = '/tmp/ctr-page';
 /** Tries to remove it: ten seconds, many times what a killed browser needs. */
 const WIPES_MAX = 200;
 
