@@ -1,10 +1,10 @@
 # What a developer does with this repository. CI runs `make lint` and `make test`, nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test otel soak lint fmt generate picture newcomer bench deb upgrade tools
+.PHONY: help demo build test otel soak lint fmt generate picture newcomer bench bench-page deb upgrade tools
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Open three tasks in a real browser and watch how each ends
 	@demo/run.sh
@@ -49,6 +49,10 @@ newcomer: ## Follow the README in a clone of its own, and time each step
 
 bench: ## Measure beside the floor; writes target/bench/results.json
 	cargo bench --locked --bench side_by_side
+
+bench-page: ## Measure the page with 5,000 tasks beside an empty page
+	@tests/install.sh checks
+	clients/web/bench/run.sh
 
 deb: build ## Make a Debian package: target/deb/comet-task-runner_VERSION_ARCHITECTURE.deb
 	@mkdir -p target/deb
