@@ -1,10 +1,10 @@
 # What a developer does with this repository. CI runs `make lint` and `make test`, nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test soak lint fmt page bench tools
+.PHONY: help demo build test soak lint fmt page bench bench-page tools
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Open three tasks in a real browser and watch how each ends
 	@demo/run.sh
@@ -35,6 +35,10 @@ page: ## Make the page's generated code and built files anew, after a change of 
 
 bench: ## Measure beside the floor; writes target/bench/results.json
 	cargo bench --locked --bench side_by_side
+
+bench-page: ## Measure the page with 5,000 tasks beside an empty page
+	@tests/install.sh npm
+	clients/web/bench/run.sh
 
 tools:
 	@tests/install.sh all

@@ -15,7 +15,7 @@ function Shape({ of }: { of: Look['shape'] }) {
     case 'dashed':
       return <circle class="stroke" cx="8" cy="8" r="6" stroke-dasharray="2.6 2.1" />;
     case 'dot':
-      return <><circle class="fill pulse" cx="8" cy="8" r="4" /><circle class="stroke" cx="8" cy="8" r="6.6" /></>;
+      return <><circle class="fill" cx="8" cy="8" r="4" /><circle class="stroke" cx="8" cy="8" r="6.6" /></>;
     case 'square':
       return <rect class="fill" x="3" y="3" width="10" height="10" rx="1.5" />;
     case 'tick':

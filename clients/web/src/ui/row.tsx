@@ -12,18 +12,15 @@ import { withLabel } from './filters.tsx';
 import { Mark } from './mark.tsx';
 import { RowActions } from './row_actions.tsx';
 
-export function JobRow({ app, row, index, top }: { app: App; row: Row; index: number; top: number }) {
-  const job = row.job.value;
-  // The first row is that of the columns' names.
+export function JobCells({ app, row }: { app: App; row: Row }) {
   return (
-    <div role="row" class={`job ${lookOf(job).tone}`} aria-rowindex={index + 2} style={{ transform: `translateY(${top}px)` }}
-      data-task={job.taskId} data-revision={String(job.revision)} data-told={String(row.told)}>
+    <>
       <Standing row={row} />
       <What row={row} />
       <Accepted row={row} />
       <Took row={row} />
       <div role="cell" class="acts"><RowActions app={app} row={row} /></div>
-    </div>
+    </>
   );
 }
 

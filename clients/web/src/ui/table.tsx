@@ -10,7 +10,7 @@ import { listQuery } from '../route.ts';
 import { cursor, goTo } from './cursor.ts';
 import { refine } from './filters.tsx';
 import { Icon } from './icon.tsx';
-import { JobRow } from './row.tsx';
+import { Rows } from './rows.tsx';
 
 export function Table({ app }: { app: App }) {
   const { store } = app;
@@ -21,6 +21,10 @@ export function Table({ app }: { app: App }) {
   /** The row that is kept where it is while others come and go above it. */
   const anchor = useRef<{ taskId: string; index: number } | undefined>(undefined);
   const count = store.view.length;
+  const rows = useRef<Rows | undefined>(undefined);
+  // Read while drawing, so that each of them draws again.
+  void sight.value;
+  void cursor.value;
 
   const look = () => {
     if (!body.current) return;
@@ -34,24 +38,32 @@ export function Table({ app }: { app: App }) {
   };
 
   useLayoutEffect(() => {
-    const rows = body.current as HTMLDivElement;
+    const within = body.current as HTMLDivElement;
+    rows.current = new Rows(app, within);
     const measure = new ResizeObserver(() => {
-      rowHeight.value = rows.querySelector<HTMLElement>('.probe')?.offsetHeight ?? 0;
+      rowHeight.value = within.querySelector<HTMLElement>('.probe')?.offsetHeight ?? 0;
       // What stays in sight above the columns is as high as it has lines.
-      rows.parentElement?.style.setProperty('--above', `${document.querySelector<HTMLElement>('.filters')?.offsetHeight ?? 0}px`);
+      within.parentElement?.style.setProperty('--above', `${document.querySelector<HTMLElement>('.filters')?.offsetHeight ?? 0}px`);
       look();
     });
-    measure.observe(rows.querySelector('.probe') as Element);
+    measure.observe(within.querySelector('.probe') as Element);
     // What is above the list may grow or shrink, and windows too.
     measure.observe(document.body);
     addEventListener('scroll', look, { passive: true });
     addEventListener('resize', look);
     return () => {
+      rows.current?.clear();
       measure.disconnect();
       removeEventListener('scroll', look);
       removeEventListener('resize', look);
     };
   }, []);
+
+  // Every time that the order, the sight or the cursor is another.
+  useLayoutEffect(() => {
+    const focused = cursor.value === undefined ? -1 : store.view.indexOf(cursor.value);
+    rows.current?.show(indexes(sight.value, focused, count), rowHeight.value);
+  });
 
   // After each new order: what one reads stays where it is.
   useLayoutEffect(() => {
@@ -66,10 +78,6 @@ export function Table({ app }: { app: App }) {
       <Columns />
       <div role="rowgroup" class="rows" ref={body} style={{ height: `${count * rowHeight.value}px` }} onFocusIn={(event) => note(event.target)}>
         <div class="probe" role="presentation" />
-        {indexes(sight.value, cursor.value === undefined ? -1 : store.view.indexOf(cursor.value), count).map((index) => {
-          const row = store.row(store.view.taskIdAt(index) ?? '');
-          return row && <JobRow key={row.job.peek().taskId} app={app} row={row} index={index} top={index * rowHeight.value} />;
-        })}
       </div>
     </div>
   );
