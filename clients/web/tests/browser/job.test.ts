@@ -297,10 +297,10 @@ test('a_screenshot_is_shown_enlarged_by_the_keyboard_and_says_what_went_wrong', 
 test('each_action_says_what_happened', async () => {
   const taskId = running();
   const page = await openJob(taskId);
-  await act(page, 'Show window').click();
+  await act(page, 'Focus window').click();
   await saidBy(page).getByText('The window is before all others.').waitFor();
   jobs.focusOutcome = Outcome.REQUESTED;
-  await act(page, 'Show window').click();
+  await act(page, 'Focus window').click();
   await saidBy(page).getByText('has not brought it yet').waitFor();
   await act(page, 'Cancel').click();
   await saidBy(page).getByText('The task is told to end.').waitFor();
