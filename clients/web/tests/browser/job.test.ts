@@ -262,13 +262,9 @@ test('a_file_is_saved_whole_over_a_cut_and_under_a_safe_name', async () => {
   assert.deepEqual(Buffer.concat(parts), content);
   assert.deepEqual(jobs.filesRead.map(({ offset }) => Number(offset)), [0, 4096]);
   await panel(page, 'Files').getByText('Handed to the browser\u2019s downloads.').waitFor();
-});
-
-test('a_file_that_is_gone_says_so', async () => {
-  const taskId = running({ files: [{ name: 'gone.txt', kind: Kind.DOWNLOAD, sizeBytes: 3n, keptAt: now() }] });
-  const page = await openJob(taskId);
+  jobs.files.clear();
   await panel(page, 'Files').getByRole('button', { name: /^Save/ }).click();
-  await panel(page, 'Files').getByText('has no file "gone.txt"').waitFor();
+  await panel(page, 'Files').getByText('has no file').waitFor();
 });
 
 test('a_screenshot_is_shown_enlarged_by_the_keyboard_and_says_what_went_wrong', async () => {
