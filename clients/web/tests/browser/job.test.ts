@@ -199,7 +199,7 @@ test('a_job_that_waits_says_its_place_and_why', async () => {
 test('readings_are_drawn_and_said_without_asking_for_them', async () => {
   const taskId = running();
   const page = await openJob(taskId);
-  await page.getByText('Its first reading comes within two seconds.').waitFor();
+  await page.getByText('Its first readings come within three seconds.').waitFor();
   const start = Math.floor(Date.now() / 1000) - 30;
   for (let second = 0; second < 30; second += 1) {
     const info = { pid: 4711, cpuPercent: second, memoryMb: 200 + second, processCount: 9, status: 'running', sampledAt: { seconds: BigInt(start + second), nanos: 0 } };
