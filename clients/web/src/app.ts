@@ -1,7 +1,7 @@
 // The tab: its token, its link to the stream, its calls and what it shows, tied together.
 
 import { createGrpcWebTransport } from '@connectrpc/connect-web';
-import { effect, signal } from '@preact/signals';
+import { effect, signal, untracked } from '@preact/signals';
 
 import { bearer, type Calls, callsOver } from './client.ts';
 import { Link } from './link.ts';
@@ -32,7 +32,10 @@ export class App {
     this.calls = callsOver(createGrpcWebTransport({ baseUrl: location.origin, interceptors: [bearer(storedToken, refused)] }));
     this.history = new History(this.calls, this.store);
     this.store.onReplaced = () => this.history.forget();
-    effect(() => this.#ask(listQuery.value));
+    effect(() => {
+      const query = listQuery.value;
+      untracked(() => this.#ask(query));
+    });
   }
 
   /** Buys a session if the address has a code, then subscribes. */

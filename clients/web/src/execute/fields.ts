@@ -52,18 +52,18 @@ export const FIELDS: Record<FieldName, Field> = {
     },
   },
   mode: { name: 'mode', label: 'Window', ...fixed(words(Mode, 'Where there is a display', { [Mode.HEADED]: 'With a window', [Mode.HEADLESS]: 'Without a window' })) },
-  isolation: { name: 'isolation', label: 'Shares', ...fixed(words(Isolation, 'Nothing: a browser of its own', { [Isolation.CONTEXT]: 'A warm browser, in its own context' })) },
+  isolation: { name: 'isolation', label: 'Shares with other tasks', ...fixed(words(Isolation, 'Nothing', { [Isolation.CONTEXT]: 'A warm browser' })) },
   profile: { name: 'profile', label: 'Profile', kind: 'text', placeholder: 'new, gone with the task', hint: 'A name keeps logins; one task at a time.' },
   completion_policy: {
     name: 'completion_policy', label: 'Ends with',
-    ...fixed(words(Policy, 'A report, or the page\u2019s end', { [Policy.REQUIRE_REPORT]: 'A report only; else it failed', [Policy.PROCESS_EXIT]: 'The exit of the process only' })),
+    ...fixed(words(Policy, 'A report or the page\u2019s end', { [Policy.REQUIRE_REPORT]: 'A report; else it failed', [Policy.PROCESS_EXIT]: 'The exit of the process' })),
   },
   after_finish: {
     name: 'after_finish', label: 'Then its browser', ...fixed(words(AfterFinish, 'Stays if it has a window', { [AfterFinish.CLOSE]: 'Is closed', [AfterFinish.KEEP_OPEN]: 'Stays open' })),
   },
   dialogs: {
     name: 'dialogs', label: 'Dialogs of the page',
-    ...fixed(words(Dialogs, 'Accepted, or left in a window', { [Dialogs.ACCEPT]: 'Accepted', [Dialogs.DISMISS]: 'Dismissed', [Dialogs.LEAVE]: 'Left to a person' })),
+    ...fixed(words(Dialogs, 'Accepted; in a window left', { [Dialogs.ACCEPT]: 'Accepted', [Dialogs.DISMISS]: 'Dismissed', [Dialogs.LEAVE]: 'Left to a person' })),
   },
   fail_on_http_error: { name: 'fail_on_http_error', label: 'HTTP 400 and above is failed', kind: 'flag' },
   wait_for_popups: { name: 'wait_for_popups', label: 'Wait for the pages that it opens', kind: 'flag' },

@@ -21,7 +21,7 @@ export function Header({ app, runnerShown, helpShown }: { app: App; runnerShown:
       <h1><a href={hrefOfList()}><img src="/favicon.svg" width="20" height="20" alt="" />Comet Task Runner</a></h1>
       <ConnectionState app={app} />
       <nav class="tools" aria-label="This page">
-        <button type="button" class="tool" aria-expanded={runnerShown.value} onClick={() => { runnerShown.value = !runnerShown.value; }}>
+        <button type="button" class="tool" aria-label="Runner" aria-expanded={runnerShown.value} onClick={() => { runnerShown.value = !runnerShown.value; }}>
           <Icon of="server" /><span>Runner</span>
         </button>
         <Bell app={app} />
