@@ -116,6 +116,7 @@ describe("a job's page before the service", { skip: missing }, () => {
     await page.waitForURL((url) => url.hash !== '' && url.href !== first);
     await becomes(page, 'Failed');
     await panel(page, 'What is known').getByText('billing', { exact: true }).waitFor();
+    await panel(page, 'What is known').getByText('Nothing left').waitFor();
   });
 
   test('shows_the_words_of_a_hostile_page_as_words_and_saves_what_it_downloaded', async () => {
@@ -129,6 +130,8 @@ describe("a job's page before the service", { skip: missing }, () => {
     const parts: Buffer[] = [];
     for await (const part of await (await saving).createReadStream()) parts.push(part as Buffer);
     assert.equal(Buffer.concat(parts).toString(), 'whole\n');
+    await act(page, 'Cancel').click();
+    await becomes(page, 'Cancelled');
   });
 
   test('goes_on_over_a_restart_of_the_service', async () => {
