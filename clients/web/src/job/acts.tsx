@@ -49,7 +49,7 @@ export function Acts({ app, view, taken }: { app: App; view: TaskView; taken: Si
         {canCancel(job) && doing('cancel', job.done ? 'Close browser' : 'Cancel', 'Asking\u2026', () => act('cancel', () => cancel(calls, taskId)))}
         {canKill(job) && doing('kill', 'Kill now', 'Asking\u2026', () => act('kill', () => kill(app, taskId)))}
         {canPicture(job) && doing('picture', 'Take screenshot', 'Taking\u2026', () => act('picture', () => takeScreenshot(calls, taskId), ({ screenshot }) => { taken.value = pictureOf(taskId, screenshot); }))}
-        {canFocus(job) && doing('focus', 'Show window', 'Showing\u2026', () => act('focus', () => focusWindow(calls, taskId)))}
+        {canFocus(job) && doing('focus', 'Focus window', 'Asking\u2026', () => act('focus', () => focusWindow(calls, taskId)))}
         {view.request.value && doing('again', 'Run again', 'Starting\u2026', again)}
       </div>
       <p role="status" class={said.value?.bad ? 'problem' : 'quiet'}>{visible(said.value?.words ?? '')}</p>

@@ -1,6 +1,6 @@
 // What each change of a job was, in words: the service's own where it has some, else what differs.
 
-import { type Job, Page_LoadState as LoadState } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
+import { type Job, Job_Reason as Reason, Page_LoadState as LoadState } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { sentence } from '../problem.ts';
 import { messageOf, reasonOf } from '../reasons.ts';
 import { bytes } from './measure.ts';
@@ -13,8 +13,10 @@ export interface Said { what: string; more: string[] }
 export function saidOf(job: Job, before: Job | undefined): Said {
   if (!before || job.status !== before.status) {
     const message = messageOf(job);
-    const differs = before ? differences(job, before).filter((one) => one !== reasonOf(job)) : [];
-    return { what: reasonOf(job), more: [...(message === '' ? [] : [sentence(message)]), ...differs] };
+    // What a page says stays as it is.
+    const words = job.callback?.message ? message : sentence(message);
+    const differs = before ? differences(job, before).filter((one) => one !== reasonOf(job) && !(job.reason === Reason.CALLBACK && one.startsWith('Reported'))) : [];
+    return { what: reasonOf(job), more: words === '' ? differs : [words, ...differs] };
   }
   const differs = differences(job, before);
   if (job.message !== before.message && job.message !== '') return { what: sentence(job.message), more: differs.filter(isApart) };

@@ -31,14 +31,15 @@ export function Charts({ view }: { view: TaskView }) {
   const readings = view.readings.value;
   const job = view.job.value;
   const last = readings.at(-1);
-  // Of a job that is over there is nothing more to come.
-  if (!job || (!last && !job.isProcessAlive)) return null;
+  // One reading is no line, and of a job that is over there is nothing more to come.
+  const isDrawn = readings.length > 1;
+  if (!job || (!isDrawn && !job.isProcessAlive)) return null;
   const isShared = view.sample.value?.processInfo?.shared === true;
   const processes = last ? `${last.processCount} ${last.processCount === 1 ? 'process' : 'processes'}` : '';
   return (
     <Panel name="charts" title="Processor and memory" beside={<span class="quiet">{processes}</span>}>
-      {last ? [CPU, MEMORY].map((measured) => <Chart key={measured.name} measured={measured} readings={readings} />)
-        : <p class="quiet">Its first reading comes within two seconds.</p>}
+      {isDrawn ? [CPU, MEMORY].map((measured) => <Chart key={measured.name} measured={measured} readings={readings} />)
+        : <p class="quiet">Its first readings come within three seconds.</p>}
       {isShared && <p class="quiet">Of a browser that other tasks share: these are the figures of all of them together.</p>}
     </Panel>
   );

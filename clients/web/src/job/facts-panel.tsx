@@ -5,7 +5,7 @@ import { toJson } from '@bufbuild/protobuf';
 import { ExecuteRequestSchema } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { setOut, visible } from '../text.ts';
 import { type Fact, factsOf } from './facts.ts';
-import { Copied, Panel } from './panel.tsx';
+import { Panel } from './panel.tsx';
 import type { TaskView } from './view.ts';
 
 export function Facts({ view }: { view: TaskView }) {
@@ -39,7 +39,7 @@ function Line({ fact }: { fact: Fact }) {
     <>
       <dt>{visible(fact.term)}</dt>
       <dd class={fact.exact ? 'exact' : ''}>
-        {fact.term === 'Task id' ? <Copied text={lines[0] ?? ''} what="the task id" /> : lines.map((line) => <div dir="auto" key={line}>{visible(line)}</div>)}
+        {lines.map((line) => <div dir="auto" key={line}>{visible(line)}</div>)}
       </dd>
     </>
   );

@@ -41,7 +41,6 @@ function task(job: Job): Fact[] {
   const started = millis(job.startedAt);
   const finished = millis(job.finishedAt);
   return known([
-    { term: 'Task id', value: job.taskId, exact: true },
     when('Accepted', millis(job.createdAt)),
     when('Started', started),
     when('Ended', finished),

@@ -10,7 +10,7 @@ import { lookOf } from '../statuses.ts';
 import { growing, span, visible } from '../text.ts';
 import { Mark } from '../ui/mark.tsx';
 import { millis, moment } from './measure.ts';
-import { Address } from './panel.tsx';
+import { Address, Copied } from './panel.tsx';
 import type { TaskView } from './view.ts';
 
 export function Head({ view }: { app: App; view: TaskView }) {
@@ -28,6 +28,7 @@ export function Head({ view }: { app: App; view: TaskView }) {
         <h2 id="heading" tabIndex={-1}><span class={`status ${look.tone}`}>{look.word}</span> <span class="times"><Times job={job} /></span></h2>
       </div>
       <p class="where">{title !== '' && <bdi class="page-title">{visible(title)}</bdi>} <Address url={job.url} /></p>
+      <Copied text={job.taskId} what="the task id" />
       <p class="reason">{visible(reasonOf(job))}</p>
       {message !== '' && <p class="task-message" dir="auto">{visible(message)}</p>}
       {remedy !== '' && <p class="remedy"><Marked text={remedy} /></p>}

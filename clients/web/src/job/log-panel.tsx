@@ -144,7 +144,7 @@ const Entry = memo(({ entry, gone }: { entry: LogEntry; gone: number }) => {
         <span class={`level ${tone}`}>{level}</span>
         <span class="source">{source}</span>
         <span class="said-text">
-          <bdi dir="auto" class={tone}>{visible(entry.text)}</bdi>
+          <bdi dir="auto">{visible(entry.text)}</bdi>
           {entry.url !== '' && <span class="from">{visible(entry.url)}{entry.line > 0 ? `:${entry.line}` : ''}</span>}
         </span>
       </div>

@@ -40,14 +40,17 @@ function Known({ app, view }: { app: App; view: TaskView }) {
       <Head app={app} view={view} />
       <Acts app={app} view={view} taken={taken} />
       <div class="task-columns">
-        <div><Timeline view={view} /><Result view={view} /></div>
+        <div>
+          <Timeline view={view} />
+          <Result view={view} />
+          <Facts view={view} />
+        </div>
         <div>
           <Charts view={view} />
           <PicturePanel app={app} view={view} taken={taken} />
           <Files app={app} view={view} />
         </div>
       </div>
-      <Facts view={view} />
       <LogPanel view={view} />
       <Commands taskId={view.taskId} />
     </>

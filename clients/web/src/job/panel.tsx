@@ -24,7 +24,7 @@ export function Address({ url }: { url: string }) {
 }
 
 /** A text that is copied by a button. Where the browser forbids that, it is selected instead. */
-export function Copied({ text, what, class: of = '' }: { text: string; what: string; class?: string }) {
+export function Copied({ text, what }: { text: string; what: string }) {
   const said = useSignal('');
   const code = useRef<HTMLElement>(null);
   const copy = async () => {
@@ -38,7 +38,7 @@ export function Copied({ text, what, class: of = '' }: { text: string; what: str
     }
   };
   return (
-    <div class={`copied ${of}`}>
+    <div class="copied">
       <code ref={code}>{visible(text)}</code>
       <button type="button" class="small" aria-label={`Copy: ${what}`} onClick={() => void copy()}>Copy</button>
       <span class="said" role="status">{said.value}</span>

@@ -10,7 +10,7 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 export const ROOT = fileURLToPath(new URL('../..', `file://${process.cwd()}/`));
 export const DIST = `${process.cwd()}/dist`;
 /** Longest wait for anything that is said to happen at once: many times what a busy machine needs. */
-export const SOON = Number(process.env.SOON ?? 20_000);
+export const SOON = 20_000;
 
 export const CHROMIUM = process.env.CHROMIUM ??
   ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/usr/bin/google-chrome-stable'].find((path) => existsSync(path));
