@@ -938,9 +938,9 @@ class GetStatusResponse:
     """The latest reading. Unset when the job is not live."""
 
     request: ExecuteRequest
-    """What was asked, with every default filled in and without request_id: an
-    Execute of it runs the same again. Its tier and mode are those that were
-    chosen.
+    """What was asked, without request_id: an Execute of it runs the same again.
+    Browser, tier and mode are those that were chosen; whatever else was left
+    at its default is left out.
     """
 
 

@@ -2087,9 +2087,9 @@ export type GetStatusResponse = Message<"comet.taskrunner.v1.GetStatusResponse">
   sample?: Sample | undefined;
 
   /**
-   * What was asked, with every default filled in and without request_id: an
-   * Execute of it runs the same again. Its tier and mode are those that were
-   * chosen.
+   * What was asked, without request_id: an Execute of it runs the same again.
+   * Browser, tier and mode are those that were chosen; whatever else was left
+   * at its default is left out.
    *
    * @generated from field: comet.taskrunner.v1.ExecuteRequest request = 3;
    */
