@@ -132,7 +132,7 @@ enum Verb {
     #[command(after_help = EXIT_CODES)]
     Man(man::Man),
     /// Print a page made from the program's own tables
-    #[command(hide = true)]
+    #[command(hide = true, after_help = EXIT_CODES)]
     Reference(reference::Reference),
 }
 
