@@ -27,11 +27,9 @@ put 0644 packaging/systemd/$name.sysusers /usr/lib/sysusers.d/$name.conf
 
 doc=/usr/share/doc/$name
 put 0644 README.md $doc/README.md
-put 0644 docs/metrics.md $doc/docs/metrics.md
+for page in api configuration metrics operating tasks; do put 0644 "docs/$page.md" "$doc/docs/$page.md"; done
 # The same links, to where these things are once they are installed.
-sed -i 's#](packaging)#](examples)#' "$root$doc/README.md"
-sed -i 's#\.\./packaging/#../examples/#g' "$root$doc/docs/metrics.md"
-put 0644 docs/configuration.md $doc/docs/configuration.md
+sed -i 's#\.\./packaging/#../examples/#g; s#](\.\./packaging)#](../examples)#g' "$root$doc/docs/metrics.md" "$root$doc/docs/operating.md"
 put 0644 proto/comet/taskrunner/v1/task_runner.proto $doc/proto/comet/taskrunner/v1/task_runner.proto
 for file in packaging/grafana/* packaging/prometheus/*; do put 0644 "$file" "$doc/examples/${file#packaging/}"; done
 gzip -9n <CHANGELOG.md >"$root$doc/changelog.gz"
@@ -52,7 +50,7 @@ if printf '%s' "$verbs" | grep -q '^  man\b'; then
     if ! "$program" man --help | grep -q '<DIR'; then
         "$program" man >"$root/usr/share/man/man1/$name.1"
     else
-        "$program" man "$root/usr/share/man/man1"
+        "$program" man "$root/usr/share/man/man1" >/dev/null
     fi
     gzip -9n "$root"/usr/share/man/man1/*.1
 fi

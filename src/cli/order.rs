@@ -29,7 +29,7 @@ pub(super) struct OrderArgs {
     /// An origin whose pages may report [default: the URL's own] [repeatable]
     #[arg(long = "callback-origin", value_name = "ORIGIN")]
     callback_origins: Vec<String>,
-    /// How the page learns how to report [default: binding; fragment in the person's own browser]
+    /// How the page learns how to report [default: binding; fragment in the person's own browser; none with exit-only]
     #[arg(long, value_enum)]
     callback_delivery: Option<CallbackDelivery>,
     /// How long the browser may take to leave by itself [default: 5s]

@@ -11,7 +11,7 @@ const HEAD: &str = "\
 Made from the program's own table by `make generate`; do not edit.
 
 A flag goes before the environment, the environment before the file, the file before the default. The variable of a
-setting is `COMET_TASK_RUNNER_` and its name in capitals. The file is `config.toml` in the state directory, or the one
+setting is `COMET_TASK_RUNNER_` and its name in capitals; in it the parts of a list stand between `;`. The file is `config.toml` in the state directory, or the one
 that `--config FILE` or `COMET_TASK_RUNNER_CONFIG` names. What is no setting is refused by name. Durations have a unit:
 `30s`, `5m`, `2h`. `comet-task-runner doctor` prints what holds here, and where each value comes from.
 

@@ -280,7 +280,7 @@ pub const SETTINGS: &[Setting] = &[
         env: "COMET_TASK_RUNNER_EVIDENCE",
         other_env: None,
         value_name: "BOOL",
-        help: "Keep what the page showed last of a task that failed, timed out or was ended by a rule",
+        help: "Keep what the page showed last of a task that failed or timed out",
         default_words: None,
         form: Form::Switch,
         read: |to, given| given.switch().map(|on| to.evidence = on),

@@ -38,7 +38,14 @@ impl Ending {
 
     fn comes_within(&self, span: Duration) -> bool {
         let timeout = Timespec::try_from(span).unwrap();
-        poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], Some(&timeout)).unwrap() == 1
+        // A signal to this process, as of a child's end, interrupts it; then the whole wait begins anew.
+        loop {
+            match poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], Some(&timeout)) {
+                Ok(ready) => return ready == 1,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => panic!("cannot wait for process {}: {error}", self.pid),
+            }
+        }
     }
 }
 

@@ -226,8 +226,14 @@ impl Shim {
         if poll(&mut fds, timeout.as_ref()).is_err() {
             return Vec::new();
         }
-        let woken = sources.into_iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
-        let mut woken: Vec<Source> = woken.map(|(source, _)| source).collect();
+        let woken = || sources.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
+        let has_left =
+            woken().any(|(source, fd)| *source == Source::Connection && fd.revents().contains(PollFlags::HUP));
+        let mut woken: Vec<Source> = woken().map(|(source, _)| *source).collect();
+        if has_left {
+            // Before an end that it cannot hear of: what it was told of the output is then told to the next one too.
+            woken.sort_by_key(|source| *source != Source::Connection);
+        }
         if self.unreaped && !woken.contains(&Source::Signals) {
             woken.push(Source::Signals);
         }

@@ -46,7 +46,7 @@ T = TypeVar("T")
 # Longest wait for an answer that is said to come within seconds: many times what a busy machine needs.
 ANSWER_WITHIN_S = 30.0
 # How long a service that has answered before may be away: a restart takes seconds, an update a minute.
-RETRY_FOR_S = 300.0
+RETRY_FOR_S = 120.0
 
 
 class AsyncRunner:
