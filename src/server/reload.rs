@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::files::FileWatch;
-use crate::web::{Renewed, Tls, Tokens, read_tokens};
+use crate::web::{Reader, Renewed, Tls, Tokens, read_tokens};
 
 /// How long the files are to be left alone before they are read: a certificate and its key are written one after the
 /// other, and in between they do not belong together.
@@ -84,7 +84,7 @@ impl Reload {
                 Err(error) => warn!(%error, "the certificate is not renewed, and the one before stays"),
             }
         }
-        match read_tokens(&self.tokens_file) {
+        match read_tokens(&self.tokens_file, Reader::Service) {
             Ok(entries) => {
                 let exchanged = self.tokens.exchange(entries.unwrap_or_default());
                 if !exchanged.begun.is_empty() || !exchanged.ended.is_empty() {
