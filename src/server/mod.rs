@@ -362,9 +362,7 @@ impl Server {
         {
             warn!(%error, "the webhook did not end well");
         }
-        if let Err(error) = self.reloading.await {
-            warn!(%error, "the watch of the certificate and the tokens did not end well");
-        }
+        reload::join(self.reloading).await;
         self.runner.leave().await;
         self.launcher.stop().await;
         self.ledger.close().await;
