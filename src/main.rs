@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::Parser;
@@ -10,6 +11,9 @@ use comet_task_runner::{
     cli::{Cli, Exit, Problem},
     process, telemetry,
 };
+
+/// How long threads that wait for the system may go on when all is done: what is still to be had is there at once.
+const LEFT_WITHIN: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     // The launcher forks, so it must be what this process is before any thread or telemetry exists.
@@ -32,6 +36,8 @@ fn main() -> ExitCode {
         Ok(exit) => exit,
         Err(problem) => give_up(&problem),
     };
+    // A read of a disk that does not answer cannot be ended, and keeps nobody from leaving.
+    runtime.shutdown_timeout(LEFT_WITHIN);
     exit.into()
 }
 

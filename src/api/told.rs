@@ -19,6 +19,10 @@ use tracing::Span;
 use super::{Caller, RequestId, is_open, json::Method, status};
 use crate::job::WallTime;
 
+/// Longest sleep until a token ends: a machine that is suspended does not count it, and after it has woken up no stream
+/// is to go on for longer than that.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+
 /// Completes when the right to call is over.
 type Over = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -53,7 +57,7 @@ fn over(caller: &Caller) -> Option<Over> {
         };
         let ends = async {
             match ends_at {
-                Some(end) => tokio::time::sleep(until(end, SystemTime::now().into())).await,
+                Some(end) => wait_until(end, SLEEP_MAX, || SystemTime::now().into()).await,
                 None => pending().await,
             }
         };
@@ -64,8 +68,15 @@ fn over(caller: &Caller) -> Option<Over> {
     }))
 }
 
-fn until(end: WallTime, now: WallTime) -> Duration {
-    Duration::from_micros(end.micros().saturating_sub(now.micros()))
+/// Until the clock on the wall, which is looked at once per `sleep_max`, says so.
+async fn wait_until(end: WallTime, sleep_max: Duration, now: impl Fn() -> WallTime) {
+    loop {
+        let left = Duration::from_micros(end.micros().saturating_sub(now().micros()));
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left.min(sleep_max)).await;
+    }
 }
 
 /// What is said of a call in the log.
@@ -191,6 +202,16 @@ mod tests {
         assert!(frame.unwrap().unwrap().is_trailers());
         assert!(begun.elapsed() >= life / 2, "it went on until then: {:?}", begun.elapsed());
         assert!(over(&Caller::lasting(Scope::Admin)).is_none(), "nothing is waited for");
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_went_on_while_the_machine_slept_is_looked_at_again() {
+        const HOUR_MICROS: u64 = 3_600_000_000;
+        let looks = std::sync::atomic::AtomicU64::new(0);
+        let now = || WallTime::from_micros(looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) * HOUR_MICROS);
+        let waited = wait_until(WallTime::from_micros(2 * HOUR_MICROS), Duration::from_millis(10), now);
+        tokio::time::timeout(Duration::from_secs(20), waited).await.expect("no hour is slept through");
+        assert_eq!(looks.into_inner(), 3);
     }
 
     #[test]

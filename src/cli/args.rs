@@ -79,6 +79,16 @@ impl Reach {
         }
     }
 
+    /// That directory if somebody named it; none for the default one.
+    pub(super) fn named_state_dir(&self) -> Result<Option<PathBuf>, Problem> {
+        match self.state_dir.state_dir {
+            Some(_) => self.state_dir().map(Some),
+            // Refuses --server all the same.
+            None if self.server.is_some() => self.state_dir().map(|_| None),
+            None => Ok(None),
+        }
+    }
+
     /// The file with the token of the service that is meant.
     pub(super) fn token_file(&self) -> Result<PathBuf, Problem> {
         match &self.token_file {

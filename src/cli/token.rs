@@ -19,8 +19,8 @@ use super::{
 use crate::{
     api::Scope,
     client,
-    config::{self, Given, Layers, Settings},
-    server::{self, NewToken, TokensError},
+    config::{self, CONFIG_ENV, Effective, Given, Layers, Settings, Source},
+    server::{self, NewToken, TOKEN_FILE, TokensError},
 };
 
 /// Arguments of `token`.
@@ -53,6 +53,9 @@ pub(super) struct Token {
     /// The tokens file [default: the service's setting, or tokens.toml in the state directory]
     #[arg(long, value_name = "FILE")]
     tokens_file: Option<PathBuf>,
+    /// The service's configuration file, which may name the tokens file and the state directory of --add, --remove and --list
+    #[arg(long, value_name = "FILE", env = CONFIG_ENV, hide_env_values = true)]
+    config: Option<PathBuf>,
     #[command(flatten)]
     format: Format,
 }
@@ -94,7 +97,15 @@ impl Token {
         let scope = self.scope.ok_or_else(|| Problem::Usage("--add takes a --scope".to_owned()))?;
         let expires_at = self.expires.map(|span| SystemTime::now() + span);
         let wanted = NewToken { name: name.to_owned(), scope, expires_at: expires_at.map(Into::into) };
-        server::add_token(&self.settings()?, &wanted).map_err(|error| problem(&error))
+        let effective = self.effective()?;
+        if let Some(what) = unread(&effective) {
+            if state_dir_source(&effective) == Source::Default {
+                let remedy = "name the --config, the --state-dir or the --tokens-file of the service";
+                return Err(Problem::Usage(format!("{what}; {remedy}")));
+            }
+            eprintln!("{what}; only one that is started there will take the token");
+        }
+        server::add_token(&effective.settings, &wanted).map_err(|error| problem(&error))
     }
 
     fn list(&self) -> Result<Exit, Problem> {
@@ -117,14 +128,32 @@ impl Token {
 
     /// Those of the service on the state directory, as far as this call can see them.
     fn settings(&self) -> Result<Settings, Problem> {
-        let text = |path: &PathBuf| Given::Text(path.display().to_string());
-        let state_dir = self.reach.state_dir()?;
-        let mut flags = BTreeMap::from([("state_dir", text(&state_dir))]);
-        flags.extend(self.tokens_file.as_ref().map(|file| ("tokens_file", text(file))));
-        let layers = Layers { flags: &flags, config: None, env: &|name| env::var_os(name) };
-        let effective = config::resolve(&layers).map_err(|error| Problem::Usage(error.to_string()))?;
-        Ok(effective.settings)
+        Ok(self.effective()?.settings)
     }
+
+    fn effective(&self) -> Result<Effective, Problem> {
+        let text = |path: &PathBuf| Given::Text(path.display().to_string());
+        let state_dir = self.reach.named_state_dir()?;
+        let mut flags = BTreeMap::new();
+        flags.extend(state_dir.as_ref().map(|dir| ("state_dir", text(dir))));
+        flags.extend(self.tokens_file.as_ref().map(|file| ("tokens_file", text(file))));
+        let layers = Layers { flags: &flags, config: self.config.clone(), env: &|name| env::var_os(name) };
+        config::resolve(&layers).map_err(|error| Problem::Usage(error.to_string()))
+    }
+}
+
+/// What is to be said when no service is known that would read a token in the state directory.
+fn unread(effective: &Effective) -> Option<String> {
+    let Settings { state_dir, tokens_file, .. } = &effective.settings;
+    // Each service leaves its own token there, at its first start and for good.
+    let is_new = || matches!(state_dir.join(TOKEN_FILE).try_exists(), Ok(false));
+    let nobody = || format!("no service ever ran on the state directory {}", state_dir.display());
+    (tokens_file.is_none() && is_new()).then(nobody)
+}
+
+fn state_dir_source(effective: &Effective) -> Source {
+    let shown = effective.shown().find(|shown| shown.name == "state_dir");
+    shown.expect("there is a state directory among the settings").source
 }
 
 /// How long a token holds: in days too, which no other duration here is counted in.

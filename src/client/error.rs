@@ -5,6 +5,9 @@ use std::{fmt, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+/// The reason of a service that is about to leave.
+const DRAINING: &str = "DRAINING";
+
 /// Why a call did not go through.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -50,6 +53,15 @@ impl Error {
         match self {
             Self::Refused(refused) => Some(refused.code),
             Self::Argument(_) | Self::Away(_) => None,
+        }
+    }
+
+    /// True when the connection is of no more use: it was cut, or its service leaves.
+    pub(super) fn ends_connection(&self) -> bool {
+        match self {
+            Self::Refused(refused) => self.passes() && (refused.reason.is_empty() || refused.reason == DRAINING),
+            Self::Away(_) => true,
+            Self::Argument(_) => false,
         }
     }
 
@@ -151,5 +163,24 @@ mod tests {
         assert!(!signed(Code::NotFound).passes());
         assert!(!Error::from(Status::unauthenticated("who")).passes());
         assert_eq!(Error::from(Status::unauthenticated("who")).reason(), None);
+    }
+
+    #[test]
+    fn a_connection_is_left_when_it_was_cut_or_its_service_leaves_and_not_for_a_full_disk() {
+        let signed = |reason: &str| {
+            let details = ErrorDetails::with_error_info(reason, "taskrunner.comet", []);
+            Error::from(Status::with_error_details(Code::Unavailable, "no", details))
+        };
+        for (error, passes, ends) in [
+            (signed("DRAINING"), true, true),
+            (signed("LEDGER_UNAVAILABLE"), true, false),
+            (Error::from(Status::unavailable("connection reset")), true, true),
+            (Error::from(Status::internal("h2 protocol error")), true, true),
+            (Error::Away("nobody listens".to_owned()), true, true),
+            (Error::from(Status::not_found("x")), false, false),
+            (Error::Argument("x".to_owned()), false, false),
+        ] {
+            assert_eq!((error.passes(), error.ends_connection()), (passes, ends), "{error:?}");
+        }
     }
 }

@@ -27,7 +27,8 @@
 //! * Whatever is tried again does no harm when it comes twice: an Execute has a `request_id`, made here if the caller
 //!   gave none.
 //! * Trying again ends after [`RETRY_FOR`] without a word from the service, or what [`Runner::retry_for`] says. A
-//!   refusal by the service itself is never tried again; [`Error::reason`] tells its reason.
+//!   refusal by the service itself is not tried again, unless it is UNAVAILABLE: it is about to leave, or its disk is
+//!   full for now. [`Error::reason`] tells its reason.
 //! * Every method may be dropped while it waits. Dropping a watch or a run cancels nothing.
 //! * All calls of a [`Runner`] and of its clones share one HTTP/2 connection, on which a service serves 256 streams at
 //!   once. Who watches more jobs than that takes [`Runner::watch_jobs`], which has them all on one stream.
@@ -216,7 +217,7 @@ impl Runner {
                     Ok(answer) => return Ok(answer.into_inner()),
                     Err(status) => {
                         let error = Error::from(status);
-                        if error.passes() {
+                        if error.ends_connection() {
                             self.link.leave(generation);
                         }
                         error

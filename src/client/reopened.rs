@@ -40,7 +40,7 @@ impl<T> Reopened<T> {
     /// Lets go of what failed, so that the next call tries anew; the error when that is not worth it.
     pub(super) fn failed(&mut self, error: Error) -> Result<(), Error> {
         self.stream = None;
-        if error.passes() {
+        if error.ends_connection() {
             self.link.leave(self.generation);
         }
         self.patience.failed(error, Instant::now())

@@ -86,6 +86,8 @@ impl Watched {
     fn add(&mut self, dir: &Path, name: OsString) -> io::Result<()> {
         match inotify::add_watch(&self.inotify, dir, ASKED) {
             Ok(watch) => drop(self.names.entry(watch).or_default().insert(name)),
+            // What it holds is a directory too, which tells of its own moves.
+            Err(Errno::ACCESS) if is_dir(&dir.join(&name)) => {}
             // A directory that this user may pass and not look into, as some that hold keys.
             Err(Errno::ACCESS) => self.add_alone(&dir.join(name))?,
             // It went just now, and so did what lies above it, which is watched.
@@ -142,8 +144,12 @@ impl Watched {
     }
 }
 
-/// Each directory with the name in it on which the way to a file depends: of every link, and of the file itself, or of
-/// the first part of the way that is not there.
+fn is_dir(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|about| about.is_dir())
+}
+
+/// Each directory with the name in it on which the way to a file depends: of every directory and link, and of the file
+/// itself, or of the first part of the way that is not there.
 fn steps(path: &Path) -> Vec<(PathBuf, OsString)> {
     let parts = |path: &Path| -> Vec<OsString> {
         let named = path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
@@ -170,7 +176,10 @@ fn steps(path: &Path) -> Vec<(PathBuf, OsString)> {
                 }
                 rest.extend(parts(&target));
             }
-            Ok(None) if !rest.is_empty() => at = here,
+            Ok(None) if !rest.is_empty() => {
+                steps.push((at, name));
+                at = here;
+            }
             Ok(None | Some(_)) | Err(_) => {
                 steps.push((at, name));
                 break;
@@ -247,6 +256,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_directory_far_above_that_is_exchanged_is_told() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = fs::canonicalize(home.path()).unwrap();
+        for name in ["tls", "tls.new"] {
+            fs::create_dir_all(dir.join(name).join("live/x")).unwrap();
+            fs::write(dir.join(name).join("live/x/cert.pem"), name).unwrap();
+        }
+        let path = dir.join("tls/live/x/cert.pem");
+        assert!(is_told(&path, || fs::rename(dir.join("tls"), dir.join("tls.old")).unwrap()).await, "gone");
+        assert!(is_told(&path, || fs::rename(dir.join("tls.new"), dir.join("tls")).unwrap()).await, "another");
+        assert!(!is_told(&path, || fs::create_dir(dir.join("tls/live/y")).unwrap()).await, "beside the way");
+    }
+
+    #[tokio::test]
     async fn a_file_whose_directory_cannot_be_watched_is_watched_itself() {
         let home = tempfile::tempdir().unwrap();
         let (path, other) = (home.path().join("a"), home.path().join("b"));
@@ -280,7 +303,7 @@ mod tests {
         let dir = fs::canonicalize(home.path()).unwrap();
         symlink("b", dir.join("a")).unwrap();
         symlink("a", dir.join("b")).unwrap();
-        assert_eq!(steps(&dir.join("a")).len(), LINKS_MAX + 1);
+        assert_eq!(steps(&dir.join("a")).iter().filter(|(at, _)| *at == dir).count(), LINKS_MAX + 1);
         let watch = FileWatch::on([dir.join("a").as_path()]).unwrap();
         fs::remove_file(dir.join("b")).unwrap();
         timeout(SOON, watch.changed()).await.unwrap().unwrap();

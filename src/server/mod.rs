@@ -36,8 +36,8 @@ use crate::{
     runner::{HostParts, Limits, Problem, Runner, StateKey},
     telemetry::{self, Export, ExportError},
     web::{
-        self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Secret, SecretError, Sessions, SiteParts, Tls,
-        TlsError, Tokens, Webhook, WebhookError,
+        self, Guard, GuardLayer, GuardParts, HostName, HostNameError, Reader, Secret, SecretError, Sessions, SiteParts,
+        Tls, TlsError, Tokens, Webhook, WebhookError,
     },
 };
 use accept::Door;
@@ -147,7 +147,7 @@ pub async fn start(mut settings: Settings) -> Result<Server, StartError> {
     let by_hand = by_hand(&settings.browsers)?;
     let state = Arc::new(StateDir::claim(&settings.state_dir)?);
     let tokens_file = tokens::file(&settings, state.path());
-    let tokens = Arc::new(Tokens::new(tokens::read(&settings, &tokens_file)?));
+    let tokens = Arc::new(Tokens::new(tokens::read(&settings, &tokens_file, Reader::Service)?));
     // Bound before the store is touched: a port in use must not cost a migration.
     let listener =
         listener(settings.listen, passed_on).await.map_err(|error| StartError::Listen(settings.listen, error))?;
@@ -362,9 +362,7 @@ impl Server {
         {
             warn!(%error, "the webhook did not end well");
         }
-        if let Err(error) = self.reloading.await {
-            warn!(%error, "the watch of the certificate and the tokens did not end well");
-        }
+        reload::join(self.reloading).await;
         self.runner.leave().await;
         self.launcher.stop().await;
         self.ledger.close().await;

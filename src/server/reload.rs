@@ -9,18 +9,26 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::files::FileWatch;
-use crate::web::{Renewed, Tls, Tokens, read_tokens};
+use crate::web::{Reader, Renewed, Tls, Tokens, read_tokens};
 
 /// How long the files are to be left alone before they are read: a certificate and its key are written one after the
 /// other, and in between they do not belong together.
 const QUIET: Duration = Duration::from_millis(200);
 /// Longest wait for that: whoever never stops writing does not keep a removed token alive.
 const SETTLE_MAX: Duration = Duration::from_secs(2);
+/// How long files that cannot be watched are left until they are looked at again: what the system is short of is mostly
+/// there again by then, and a removed token holds no longer than that.
+const UNWATCHED: Duration = Duration::from_secs(30);
+/// How long a look at the files may take to end with the service: they are small, unless their disk does not answer.
+const JOIN_WITHIN: Duration = Duration::from_secs(2);
 
 /// What is taken up anew, and from where.
 pub(super) struct Reload {
@@ -40,10 +48,19 @@ pub(super) struct CertificateFiles {
 
 impl Reload {
     /// Looks whenever a file changes, until it is told to end.
-    pub(super) async fn run(mut self, until: CancellationToken) {
+    pub(super) async fn run(self, until: CancellationToken) {
+        self.run_on(until, UNWATCHED, |reload| FileWatch::on(reload.files())).await;
+    }
+
+    async fn run_on(
+        mut self,
+        until: CancellationToken,
+        unwatched: Duration,
+        mut watch: impl FnMut(&Self) -> io::Result<FileWatch>,
+    ) {
         loop {
             // Before the files are read, so that no change falls between.
-            let watch = FileWatch::on(self.files());
+            let watch = watch(&self);
             let looked = tokio::task::spawn_blocking(move || {
                 self.look();
                 self
@@ -57,12 +74,16 @@ impl Reload {
                 watch.changed().await?;
                 settle(&watch).await
             };
+            let changed_or_due = async {
+                if let Err(error) = changed.await {
+                    let again_s = unwatched.as_secs();
+                    warn!(%error, again_s, "the files of the certificate and the tokens cannot be watched; they are looked at again in a while");
+                    sleep(unwatched).await;
+                }
+            };
             tokio::select! {
                 () = until.cancelled() => return,
-                changed = changed => if let Err(error) = changed {
-                    warn!(%error, "the files of the certificate and the tokens are not watched any more; changes take a restart");
-                    return;
-                },
+                () = changed_or_due => {}
             }
         }
     }
@@ -84,7 +105,7 @@ impl Reload {
                 Err(error) => warn!(%error, "the certificate is not renewed, and the one before stays"),
             }
         }
-        match read_tokens(&self.tokens_file) {
+        match read_tokens(&self.tokens_file, Reader::Service) {
             Ok(entries) => {
                 let exchanged = self.tokens.exchange(entries.unwrap_or_default());
                 if !exchanged.begun.is_empty() || !exchanged.ended.is_empty() {
@@ -93,6 +114,18 @@ impl Reload {
                 }
             }
             Err(error) => warn!(%error, "the tokens are not taken up, and those before stay"),
+        }
+    }
+}
+
+/// Waits for the end of the task that reloads, and not for a disk that does not answer.
+pub(super) async fn join(mut reloading: JoinHandle<()>) {
+    match timeout(JOIN_WITHIN, &mut reloading).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!(%error, "the watch of the certificate and the tokens did not end well"),
+        Err(_) => {
+            warn!("the files of the certificate and the tokens are still being read; leaving without");
+            reloading.abort();
         }
     }
 }
@@ -107,4 +140,44 @@ async fn settle(watch: &FileWatch) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::Scope,
+        web::{NewToken, add_token},
+    };
+
+    #[tokio::test]
+    async fn files_that_cannot_be_watched_are_looked_at_again_after_a_while() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("tokens.toml");
+        let tokens = Arc::new(Tokens::default());
+        let reload = Reload { certificate: None, tokens: Arc::clone(&tokens), tokens_file: path.clone() };
+        let (until, begun, unwatched) = (CancellationToken::new(), Instant::now(), Duration::from_millis(50));
+        let (mut rounds, end) = (0, until.clone());
+        let watch = move |_: &Reload| {
+            rounds += 1;
+            match rounds {
+                1 => {}
+                2 => {
+                    let wanted = NewToken { name: "late".to_owned(), scope: Scope::Observe, expires_at: None };
+                    assert!(!add_token(&path, &wanted).unwrap().is_empty());
+                }
+                _ => end.cancel(),
+            }
+            Err(io::Error::other("no more watches"))
+        };
+        timeout(Duration::from_secs(20), reload.run_on(until, unwatched, watch)).await.expect("it ends when told");
+        assert_eq!(tokens.exchange(Vec::new()).ended, ["late"]);
+        assert!(begun.elapsed() >= unwatched * 2, "not at once: {:?}", begun.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_does_not_answer_keeps_no_service_from_leaving() {
+        let stuck = tokio::spawn(std::future::pending());
+        timeout(JOIN_WITHIN * 10, join(stuck)).await.expect("it is left behind");
+    }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     config::Settings,
-    web::{self, read_tokens},
+    web::{self, Reader, read_tokens},
 };
 
 pub use web::{NewToken, TokenEntry, TokensError};
@@ -23,8 +23,8 @@ pub(super) fn file(settings: &Settings, state_dir: &Path) -> PathBuf {
 }
 
 /// What is in the file. One that was named must be there.
-pub(super) fn read(settings: &Settings, file: &Path) -> Result<Vec<TokenEntry>, TokensError> {
-    match read_tokens(file)? {
+pub(super) fn read(settings: &Settings, file: &Path, reader: Reader) -> Result<Vec<TokenEntry>, TokensError> {
+    match read_tokens(file, reader)? {
         Some(entries) => Ok(entries),
         None if settings.tokens_file.is_none() => Ok(Vec::new()),
         None => Err(TokensError::Unreadable(file.to_owned(), io::ErrorKind::NotFound.into())),
@@ -64,6 +64,6 @@ pub fn remove_token(settings: &Settings, name: &str) -> Result<(), TokensError> 
 /// # Errors
 /// When the file is at fault.
 pub fn list_tokens(settings: &Settings) -> Result<Vec<(TokenEntry, Option<jiff::Timestamp>)>, TokensError> {
-    let entries = read(settings, &file(settings, &settings.state_dir))?;
+    let entries = read(settings, &file(settings, &settings.state_dir), Reader::Person)?;
     Ok(entries.into_iter().map(|entry| (entry.clone(), ends(&entry))).collect())
 }

@@ -29,7 +29,8 @@ pub use host::{HostName, HostNameError};
 pub use session::{CODE_LIFE, CodeError, Nonce, SESSION_LIFE, Session, Sessions, code};
 pub use tls::{Renewed, Tls, TlsError};
 pub use tokens::{
-    Exchanged, NewToken, TokenEntry, TokenHash, Tokens, TokensError, add_token, read_tokens, remove_token, token_hash,
+    Exchanged, NewToken, Reader, TokenEntry, TokenHash, Tokens, TokensError, add_token, read_tokens, remove_token,
+    token_hash,
 };
 pub use webhook::{Secret, SecretError, Webhook, WebhookError};
 

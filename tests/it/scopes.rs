@@ -231,8 +231,11 @@ async fn the_command_line_adds_lists_and_removes_before_a_service_was_ever_there
     let made = run(&["--add", "ci", "--scope", "operate", "--expires", "30d"]).await;
     assert_eq!(made.code, Some(0), "{}", made.stderr);
     assert_eq!(made.stdout.trim().len(), 43, "{}", made.stdout);
+    assert!(made.stderr.contains("no service ever ran on"), "{}", made.stderr);
     assert_eq!(fs::metadata(&state_dir).unwrap().permissions().mode() & 0o777, 0o700);
-    assert!(run(&["--add", "eye", "--scope", "observe"]).await.stderr.is_empty());
+    fs::write(state_dir.join("token"), "").unwrap();
+    let silent = run(&["--add", "eye", "--scope", "observe"]).await;
+    assert!(silent.stderr.is_empty(), "a service ran here: {}", silent.stderr);
     let listed = run(&["--list"]).await;
     let lines: Vec<_> = listed.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
     assert_eq!(
@@ -260,6 +263,35 @@ async fn the_command_line_adds_lists_and_removes_before_a_service_was_ever_there
     }
     assert_eq!(run(&["--remove", "ci"]).await.stdout, "removed ci\n");
     assert!(!run(&["--list"]).await.stdout.contains("ci"));
+}
+
+#[tokio::test]
+async fn a_token_goes_where_the_services_configuration_says_and_nowhere_by_chance() {
+    let home = tempfile::tempdir().unwrap();
+    let add = async |args: &[&str]| {
+        let mut call = program(&["token", "--add", "ci", "--scope", "operate"]);
+        call.args(args).env("HOME", home.path()).env_remove("XDG_STATE_HOME");
+        ended(call).await
+    };
+    // As an administrator does whose service is another user's, with a state directory of its own.
+    let refused = add(&[]).await;
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{}", refused.stderr);
+    assert!(refused.stderr.contains("no service ever ran on") && refused.stderr.contains("--config"), "{refused:?}");
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "nothing was made");
+
+    let (config, tokens) = (home.path().join("config.toml"), home.path().join("office.toml"));
+    fs::write(&config, format!("tokens_file = {tokens:?}\n")).unwrap();
+    let made = add(&["--config", config.to_str().unwrap()]).await;
+    assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""));
+    assert!(fs::read_to_string(&tokens).unwrap().contains(&hex(made.stdout.trim())));
+
+    let state_dir = home.path().join("service");
+    fs::write(&config, format!("state_dir = {state_dir:?}\n")).unwrap();
+    let mut call = program(&["token", "--add", "ci", "--scope", "operate"]);
+    call.env("HOME", home.path()).env("COMET_TASK_RUNNER_CONFIG", &config);
+    let made = ended(call).await;
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    assert!(fs::read_to_string(state_dir.join("tokens.toml")).unwrap().contains(&hex(made.stdout.trim())));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use super::{super::tokens as file_of, Finding};
 use crate::{
     config::Settings,
-    web::{HostName, Secret, Tls, TokenEntry},
+    web::{HostName, Reader, Secret, Tls, TokenEntry},
 };
 
 /// What callers and receivers meet.
@@ -52,7 +52,7 @@ fn certificate(settings: &Settings) -> Option<Finding> {
 fn tokens(settings: &Settings, now: jiff::Timestamp) -> Finding {
     let about = "tokens";
     let file = file_of::file(settings, &settings.state_dir);
-    let entries = match file_of::read(settings, &file) {
+    let entries = match file_of::read(settings, &file, Reader::Person) {
         Ok(entries) => entries,
         Err(error) => return Finding::of_error(about, &error),
     };

@@ -11,7 +11,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
-    file::{TokenEntry, TokensError, named, parse, read_text},
+    file::{Reader, TokenEntry, TokensError, named, parse, read_text},
     token_hash,
 };
 use crate::{api::Scope, job::WallTime};
@@ -134,7 +134,7 @@ impl Place {
     }
 
     fn read(&self) -> Result<(String, Vec<TokenEntry>), TokensError> {
-        let text = read_text(&self.path)?.unwrap_or_default();
+        let text = read_text(&self.path, Reader::Person)?.unwrap_or_default();
         let entries = parse(&self.path, &text)?;
         Ok((text, entries))
     }
@@ -181,7 +181,7 @@ mod tests {
     }
 
     fn names(path: &Path) -> Vec<String> {
-        read_tokens(path).unwrap().unwrap().into_iter().map(|entry| entry.name).collect()
+        read_tokens(path, Reader::Person).unwrap().unwrap().into_iter().map(|entry| entry.name).collect()
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
         let second = add_token(&path, &NewToken { expires_at: Some(end), ..wanted("second") }).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert!(!text.contains(&first) && !text.contains(&second), "{text}");
-        let entries = read_tokens(&path).unwrap().unwrap();
+        let entries = read_tokens(&path, Reader::Person).unwrap().unwrap();
         assert_eq!(entries[0].hash, token_hash(&first));
         assert_eq!((entries[1].hash, entries[1].expires_at), (token_hash(&second), Some(whole_seconds(end))));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -246,5 +246,23 @@ mod tests {
         add_token(&link, &wanted("b")).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(names(&path), ["a", "b"]);
+    }
+
+    #[test]
+    fn root_goes_on_editing_the_file_that_it_gave_to_the_service() {
+        const SERVICE: u32 = 990;
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("not run: only root gives files away");
+            return;
+        }
+        let home = tempfile::tempdir().unwrap();
+        std::os::unix::fs::chown(home.path(), Some(SERVICE), Some(SERVICE)).unwrap();
+        let path = home.path().join("tokens.toml");
+        for name in ["first", "second"] {
+            add_token(&path, &wanted(name)).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().uid(), SERVICE);
+        }
+        remove_token(&path, "first").unwrap();
+        assert_eq!(names(&path), ["second"]);
     }
 }

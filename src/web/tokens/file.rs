@@ -9,7 +9,7 @@
 //! ```
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -59,7 +59,7 @@ pub enum TokensError {
     Unwritable(PathBuf, io::Error),
     /// Others can read or write it.
     #[error(
-        "the tokens file {0} belongs to user {1} with mode {2:o}; it must be the service's own or root's, and closed to others: chmod 600 it"
+        "the tokens file {0} belongs to user {1} with mode {2:o}; it must be the service's own and closed to others: chown it to the service's user and chmod 600 it"
     )]
     Exposed(PathBuf, u32, u32),
     /// It is not TOML, or an entry is at fault.
@@ -70,19 +70,39 @@ pub enum TokensError {
     Refused(String),
 }
 
+/// Who reads the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// The service that goes by it.
+    Service,
+    /// A person, who as root may look after the file of a service that is another user's.
+    Person,
+}
+
+impl Reader {
+    /// Whether a file of user `owner`, in a directory of user `dir_owner`, may be read by user `own`.
+    fn takes(self, own: u32, owner: u32, dir_owner: u32) -> bool {
+        let is_of_service = match self {
+            Self::Service => false,
+            Self::Person => own == 0 && owner == dir_owner,
+        };
+        owner == own || owner == 0 || is_of_service
+    }
+}
+
 /// Reads the tokens; none when there is no such file.
 ///
 /// # Errors
 /// When the file is open to others, or is not what it should be: with the line that is at fault.
-pub fn read_tokens(path: &Path) -> Result<Option<Vec<TokenEntry>>, TokensError> {
-    match read_text(path)? {
+pub fn read_tokens(path: &Path, reader: Reader) -> Result<Option<Vec<TokenEntry>>, TokensError> {
+    match read_text(path, reader)? {
         Some(text) => parse(path, &text).map(Some),
         None => Ok(None),
     }
 }
 
 /// The text of a file that is its owner's alone.
-pub(super) fn read_text(path: &Path) -> Result<Option<String>, TokensError> {
+pub(super) fn read_text(path: &Path, reader: Reader) -> Result<Option<String>, TokensError> {
     let unreadable = |error| TokensError::Unreadable(path.to_owned(), error);
     let file = match File::open(path) {
         Ok(file) => file,
@@ -91,7 +111,9 @@ pub(super) fn read_text(path: &Path) -> Result<Option<String>, TokensError> {
     };
     let about = file.metadata().map_err(unreadable)?;
     let (mode, uid) = (about.mode() & 0o777, about.uid());
-    if mode & 0o077 != 0 || (uid != 0 && uid != rustix::process::geteuid().as_raw()) {
+    let dir = fs::canonicalize(path).map_err(unreadable)?;
+    let dir = fs::metadata(dir.parent().unwrap_or(Path::new("/"))).map_err(unreadable)?;
+    if mode & 0o077 != 0 || !reader.takes(rustix::process::geteuid().as_raw(), uid, dir.uid()) {
         return Err(TokensError::Exposed(path.to_owned(), uid, mode));
     }
     let mut text = String::new();
@@ -219,7 +241,7 @@ fn instant(value: &DeValue<'_>) -> Result<WallTime, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt};
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
@@ -289,15 +311,32 @@ mod tests {
     fn a_file_that_others_can_read_is_not_read() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("tokens.toml");
-        assert!(read_tokens(&path).unwrap().is_none(), "none is no mistake");
+        assert!(read_tokens(&path, Reader::Service).unwrap().is_none(), "none is no mistake");
         fs::write(&path, "").unwrap();
         for (mode, good) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o620, false)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let read = read_tokens(&path);
+            let read = read_tokens(&path, Reader::Service);
             assert_eq!(read.is_ok(), good, "{mode:o}: {read:?}");
             if let Err(error) = read {
                 assert!(error.to_string().contains(&format!("mode {mode:o}; it must be")), "{error}");
             }
+        }
+    }
+
+    #[test]
+    fn root_looks_after_the_file_of_another_users_service_and_nobody_elses() {
+        const SERVICE: u32 = 990;
+        const OTHER: u32 = 1000;
+        for (reader, own, owner, dir_owner, good) in [
+            (Reader::Person, 0, SERVICE, SERVICE, true),
+            (Reader::Person, 0, OTHER, SERVICE, false),
+            (Reader::Person, OTHER, SERVICE, SERVICE, false),
+            (Reader::Person, OTHER, OTHER, SERVICE, true),
+            (Reader::Service, 0, SERVICE, SERVICE, false),
+            (Reader::Service, SERVICE, OTHER, OTHER, false),
+            (Reader::Service, SERVICE, SERVICE, OTHER, true),
+        ] {
+            assert_eq!(reader.takes(own, owner, dir_owner), good, "{reader:?} {own} {owner} {dir_owner}");
         }
     }
 }

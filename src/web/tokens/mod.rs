@@ -23,7 +23,7 @@ use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
 pub use edit::{NewToken, add_token, remove_token};
-pub use file::{TokenEntry, TokensError, read_tokens};
+pub use file::{Reader, TokenEntry, TokensError, read_tokens};
 
 use crate::{
     api::{Caller, Scope},
