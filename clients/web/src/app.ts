@@ -31,7 +31,6 @@ export class App {
     const refused = (token: string) => this.#link.say({ kind: 'refused', token });
     this.calls = callsOver(createGrpcWebTransport({ baseUrl: location.origin, interceptors: [bearer(storedToken, refused)] }));
     this.history = new History(this.calls, this.store);
-    this.store.onReplaced = () => this.history.forget();
     effect(() => {
       const query = listQuery.value;
       untracked(() => this.#ask(query));

@@ -40,6 +40,8 @@ export class Store {
   /** Every job that was accepted then or later is here. */
   completeSinceMs = Infinity;
   /** Hears of jobs that came to their end within a frame. */
+  /** Hears that the oldest ones were let go, since there were too many. */
+  onLetGo: () => void = () => {};
   onEnded: (jobs: Job[]) => void = () => {};
   /** Hears that all is told anew. */
   onReplaced: () => void = () => {};
@@ -122,10 +124,13 @@ export class Store {
         return this.#replace(message.jobs, message.samples);
       case 'changed':
         return void this.#put(message.job);
-      case 'removed':
+      case 'removed': {
+        const isLetGo = message.completeSinceMs > this.completeSinceMs;
         this.completeSinceMs = message.completeSinceMs;
         for (const taskId of message.taskIds) this.#forget(taskId);
+        if (isLetGo) this.onLetGo();
         return;
+      }
       case 'samples':
         return this.#sample(message.samples, message.whole);
     }

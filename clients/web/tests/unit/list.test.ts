@@ -149,6 +149,28 @@ test('older_tasks_are_asked_for_once_and_end_at_their_bound', async () => {
 });
 
 test('what_came_for_another_filter_is_dropped', async () => {
+test('tasks_that_were_let_go_are_among_the_older_ones_then', async () => {
+  const asked: MessageInitShape<typeof ListJobsRequestSchema>[] = [];
+  const [older, gone] = [job({ taskId: 'a', done: true }), job({ taskId: 'b', done: true })];
+  const answers = [[older], [gone, older]];
+  const calls = { listJobs: async (request: MessageInitShape<typeof ListJobsRequestSchema>) => {
+    asked.push(request);
+    return create(ListJobsResponseSchema, { jobs: answers.shift() ?? [] });
+  } } as unknown as Calls;
+  const store = new Store();
+  const history = new History(calls, store);
+  store.apply({ kind: 'all', jobs: [gone], samples: {}, completeSinceMs: 1000 });
+  await history.ask(askedIn(''));
+  assert.equal(history.reach.value.state, 'end');
+  store.apply({ kind: 'removed', taskIds: ['c'], completeSinceMs: 1000 });
+  assert.equal(history.reach.value.state, 'end', 'what the service forgot is not to be had');
+  store.apply({ kind: 'removed', taskIds: ['b'], completeSinceMs: 3000 });
+  assert.equal(history.reach.value.state, 'more');
+  await history.ask(askedIn(''));
+  assert.deepEqual(asked.map(({ filter }) => filter?.createdBefore), [at(1), at(3)]);
+  assert.deepEqual([...store.rows()].map(({ job: { value } }) => value.taskId).sort(), ['a', 'b']);
+});
+
   let answer = (_: unknown) => {};
   const calls = { listJobs: () => new Promise((resolve) => { answer = resolve; }) } as unknown as Calls;
   const store = new Store();
