@@ -40,8 +40,6 @@ export class Store {
   /** Every job that was accepted then or later is here. */
   completeSinceMs = Infinity;
   /** Hears of jobs that came to their end within a frame. */
-  /** Hears that the oldest ones were let go, since there were too many. */
-  onLetGo: () => void = () => {};
   onEnded: (jobs: Job[]) => void = () => {};
   /** Hears that all is told anew. */
   onReplaced: () => void = () => {};

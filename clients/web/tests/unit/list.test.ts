@@ -102,13 +102,14 @@ test('a_revision_that_was_not_told_shows', () => {
   assert.equal(store.row('a')?.told, 5n);
 });
 
-test('an_end_is_told_once_and_not_for_what_was_over_before', () => {
+test('an_end_is_told_once_and_not_for_what_was_over_before', async () => {
   const store = new Store();
   const told: string[] = [];
   store.onEnded = (jobs) => told.push(...jobs.map(({ taskId }) => taskId));
   all(store, job({ taskId: 'over', done: true }), job({ taskId: 'live' }));
   store.apply({ kind: 'changed', job: job({ taskId: 'live', revision: 2n, done: true }) });
   store.apply({ kind: 'changed', job: job({ taskId: 'live', revision: 3n, done: true }) });
+  await Promise.resolve();
   assert.deepEqual(told, ['live']);
 });
 
@@ -148,7 +149,6 @@ test('older_tasks_are_asked_for_once_and_end_at_their_bound', async () => {
   assert.equal(history.reach.value.state, 'more');
 });
 
-test('what_came_for_another_filter_is_dropped', async () => {
 test('tasks_that_were_let_go_are_among_the_older_ones_then', async () => {
   const asked: MessageInitShape<typeof ListJobsRequestSchema>[] = [];
   const [older, gone] = [job({ taskId: 'a', done: true }), job({ taskId: 'b', done: true })];
@@ -171,6 +171,7 @@ test('tasks_that_were_let_go_are_among_the_older_ones_then', async () => {
   assert.deepEqual([...store.rows()].map(({ job: { value } }) => value.taskId).sort(), ['a', 'b']);
 });
 
+test('what_came_for_another_filter_is_dropped', async () => {
   let answer = (_: unknown) => {};
   const calls = { listJobs: () => new Promise((resolve) => { answer = resolve; }) } as unknown as Calls;
   const store = new Store();
