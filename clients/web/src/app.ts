@@ -4,6 +4,7 @@ import { createGrpcWebTransport } from '@connectrpc/connect-web';
 import { effect, signal, untracked } from '@preact/signals';
 
 import { bearer, type Calls, callsOver } from './client.ts';
+import { Form } from './execute/form.ts';
 import { Link } from './link.ts';
 import { askedIn } from './list/asked.ts';
 import { History } from './list/history.ts';
@@ -16,6 +17,8 @@ import { Store } from './store.ts';
 export class App {
   readonly store = new Store();
   readonly notices = new Notices();
+  /** What somebody is writing, on whichever page it is gone on with. */
+  readonly form: Form;
   /** Older tasks, on request. */
   readonly history: History;
   /** When the runner was last asked how busy it is: after so many changes. */
@@ -30,8 +33,8 @@ export class App {
   constructor() {
     const refused = (token: string) => this.#link.say({ kind: 'refused', token });
     this.calls = callsOver(createGrpcWebTransport({ baseUrl: location.origin, interceptors: [bearer(storedToken, refused)] }));
+    this.form = new Form(this.calls, this.notices);
     this.history = new History(this.calls, this.store);
-    this.store.onReplaced = () => this.history.forget();
     effect(() => {
       const query = listQuery.value;
       untracked(() => this.#ask(query));

@@ -80,12 +80,20 @@ function tell(jobs: Job[]): void {
   for (const job of jobs) {
     // Of several tabs each says the same under the same tag, and the last one replaces the others.
     show(`${lookOf(job).word}: ${visible(job.url)}`, visible(reasonOf(job)), job.taskId)
-      .addEventListener('click', () => { location.hash = hrefOf(job.taskId); });
+      ?.addEventListener('click', () => { location.hash = hrefOf(job.taskId); });
   }
 }
 
-function show(title: string, body: string, tag: string): Notification {
-  const notification = new Notification(title, { body, tag, icon: '/favicon.svg' });
+function show(title: string, body: string, tag: string): Notification | undefined {
+  let notification: Notification;
+  try {
+    notification = new Notification(title, { body, tag, icon: '/favicon.svg' });
+  } catch {
+    // Chrome on Android has the permission and the name, and leaves the rest to service workers.
+    localStorage.removeItem(KEY);
+    current.value = 'unsupported';
+    return undefined;
+  }
   notification.addEventListener('click', () => { focus(); notification.close(); });
   return notification;
 }

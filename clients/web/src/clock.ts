@@ -1,21 +1,28 @@
-// The time on the screen: moves only while something is counting.
+// The time on the screen: moves with each second while something is counting, else with each minute.
 
 import { effect, type ReadonlySignal, signal } from '@preact/signals';
 
 const time = signal(Date.now());
 
-/** Milliseconds since 1970, to the second. */
+/** Milliseconds since 1970, to the second; to the minute while nothing counts. */
 export const now: ReadonlySignal<number> = time;
 
-/** Moves the clock with each second for as long as `ticking` holds. */
+/** For what counts, such as how long a task runs. */
+const SECOND_MS = 1000;
+/** For what is said in minutes or more, such as for how long the service is up. */
+const MINUTE_MS = 60_000;
+
+/** Moves the clock from now on: with each second for as long as `ticking` holds, else with each minute. */
 export function keepTime(ticking: ReadonlySignal<boolean>): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const tick = () => {
+    clearTimeout(timer);
     time.value = Date.now();
-    timer = setTimeout(tick, 1000 - (Date.now() % 1000));
+    const beat = ticking.peek() ? SECOND_MS : MINUTE_MS;
+    timer = setTimeout(tick, beat - (Date.now() % beat));
   };
   effect(() => {
-    clearTimeout(timer);
-    if (ticking.value) queueMicrotask(() => { clearTimeout(timer); if (ticking.peek()) tick(); });
+    void ticking.value;
+    tick();
   });
 }

@@ -2,6 +2,7 @@
 
 import { createGrpcWebTransport } from '@connectrpc/connect-web';
 
+import { Acquaintance } from './acquaintance.ts';
 import { callsOver, getRunner, readLog, SINCE_MS, watchJobs } from './client.ts';
 import type { GetRunnerResponse, ReadLogResponse } from './gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { type Effect, Jobs } from './jobs.ts';
@@ -16,10 +17,12 @@ export class Hub {
   readonly #jobs = new Jobs(SINCE_MS);
   readonly #subscription: Subscription;
   readonly #tabs = new Set<Port>();
+  /** Those of them that somebody can see. */
+  readonly #seen = new Set<Port>();
   readonly #logs: Logs;
+  readonly #runner = new Acquaintance(() => this.#askRunner(), (runner) => this.#post({ kind: 'runner', runner }));
   readonly #lock = holdLock('stream');
   #connection: Connection = { state: 'connecting' };
-  #runner: GetRunnerResponse | undefined;
   /** The token of the stream that is open. */
   #token = '';
   /** There has been a whole list to show. */
@@ -61,6 +64,8 @@ export class Hub {
         return this.#subscription.refuse(said.token);
       case 'wake':
         return this.#subscription.wake();
+      case 'seen':
+        return this.#see(port, said.seen);
       case 'log':
         return said.taskId === undefined ? this.#logs.leave(port) : this.#logs.show(port, said.taskId, said.watched);
       case 'log again':
@@ -70,7 +75,14 @@ export class Hub {
 
   #forget(port: Port): void {
     this.#tabs.delete(port);
+    this.#see(port, false);
     this.#logs.leave(port);
+  }
+
+  #see(port: Port, isSeen: boolean): void {
+    if (isSeen) this.#seen.add(port);
+    else this.#seen.delete(port);
+    this.#runner.see(this.#seen.size > 0);
   }
 
   #welcome(port: Port, token: string | undefined): void {
@@ -82,25 +94,25 @@ export class Hub {
     this.#tabs.add(port);
     void this.#lock.then((lock) => port.postMessage({ kind: 'welcome', lock }));
     port.postMessage({ kind: 'connection', connection: this.#connection });
-    if (this.#runner) port.postMessage({ kind: 'runner', runner: this.#runner });
+    const { known } = this.#runner;
+    if (known) port.postMessage({ kind: 'runner', runner: known });
     if (this.#told) port.postMessage(this.#all());
   }
 
   #stand(connection: Connection): void {
     this.#connection = connection;
     this.#post({ kind: 'connection', connection });
-    if (connection.state !== 'live') return;
+    if (connection.state !== 'live') return this.#runner.disconnect();
+    this.#runner.connect();
     this.#logs.wake();
-    void this.#meetRunner();
   }
 
-  /** Once per connection: after a restart it may be another version. */
-  async #meetRunner(): Promise<void> {
+  async #askRunner(): Promise<GetRunnerResponse> {
+    const token = this.#token;
     try {
-      this.#runner = await getRunner(this.#calls, this.#token);
-      this.#post({ kind: 'runner', runner: this.#runner });
-    } catch {
-      // Only the footer lacks it. If the connection is cut, the stream says so.
+      return await getRunner(this.#calls, token);
+    } catch (error) {
+      throw this.#noted(error, token);
     }
   }
 
@@ -109,9 +121,14 @@ export class Hub {
     try {
       yield* readLog(this.#calls, token, ...call);
     } catch (error) {
-      if (problemOf(error).code === 'unauthenticated') this.#subscription.refuse(token);
-      throw error;
+      throw this.#noted(error, token);
     }
+  }
+
+  /** The error of a call that showed `token`; when that is no longer good, another one is asked for. */
+  #noted(error: unknown, token: string): unknown {
+    if (problemOf(error).code === 'unauthenticated') this.#subscription.refuse(token);
+    return error;
   }
 
   #tell(effect: Effect): void {
@@ -123,6 +140,7 @@ export class Hub {
         this.#told = true;
         return this.#post(this.#all());
       case 'changed':
+        this.#runner.change();
         this.#post(effect);
         if (effect.job.done) this.#tell(this.#jobs.trim());
         return;

@@ -17,6 +17,7 @@ export class Link {
     addEventListener('pageshow', (event) => { if (event.persisted) this.#greet(); });
     addEventListener('online', () => this.say({ kind: 'wake' }));
     document.addEventListener('visibilitychange', () => {
+      this.#sayWhetherSeen();
       if (document.visibilityState === 'visible') this.say({ kind: 'wake' });
     });
   }
@@ -34,7 +35,14 @@ export class Link {
   }
 
   #greet(): void {
-    void this.#lock.then((lock) => this.say({ kind: 'hello', lock, token: this.token() }));
+    void this.#lock.then((lock) => {
+      this.say({ kind: 'hello', lock, token: this.token() });
+      this.#sayWhetherSeen();
+    });
+  }
+
+  #sayWhetherSeen(): void {
+    this.say({ kind: 'seen', seen: document.visibilityState === 'visible' });
   }
 
   #hear(port: Port, message: ToTab): void {

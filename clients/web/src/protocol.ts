@@ -16,6 +16,8 @@ export type FromTab =
   | { kind: 'refused'; token: string }
   /** The network is back, the machine woke, or somebody looks. */
   | { kind: 'wake' }
+  /** Whether the tab is to be seen; it is not until it says so. */
+  | { kind: 'seen'; seen: boolean }
   /** The tab shows this job's log, and may itself be hidden. Without a job it shows none. */
   | { kind: 'log'; taskId: string | undefined; watched: boolean }
   /** Somebody wants that log read again. */

@@ -1,6 +1,8 @@
 // The tab's token: kept over reloads, shared with other tabs, bought with a one-time link.
 
 const KEY = 'comet-task-runner.session';
+/** A session is sold within milliseconds; longer than that, the network is at fault. */
+const TIMEOUT_MS = 15_000;
 
 export function storedToken(): string | undefined {
   return localStorage.getItem(KEY) ?? undefined;
@@ -53,17 +55,21 @@ export type Bought = { token: string } | { problem: string };
 /** Buys a session with a one-time code. */
 export async function buySession(code: string): Promise<Bought> {
   let response: Response;
+  let text: string;
   try {
     response = await fetch('/session', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ code }),
       cache: 'no-store',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-  } catch {
-    return { problem: 'The service cannot be reached.' };
+    // Its end may be cut off, too.
+    text = await response.text();
+  } catch (error) {
+    const isLate = error instanceof DOMException && error.name === 'TimeoutError';
+    return { problem: isLate ? 'The service did not answer in time.' : 'The service cannot be reached.' };
   }
-  const text = await response.text();
   if (!response.ok) return { problem: whyRefused(text) };
   const token = tokenIn(text);
   return token === undefined ? { problem: 'The service answered without a session.' } : { token };

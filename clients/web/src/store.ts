@@ -32,17 +32,16 @@ export class Store {
   readonly liveCount = signal(0);
   /** Something that grows with time is on the screen. */
   readonly ticking = computed(() => this.liveCount.value > 0 || !['live', 'token needed'].includes(this.connection.value.state));
-  /** This session may open and end tasks, as far as is known. */
-  readonly mayOperate = computed(() => {
-    const scope = this.runner.value?.scope ?? Scope.SCOPE_UNSPECIFIED;
-    return scope !== Scope.OBSERVE;
-  });
+  /** This session may open and end tasks. Not until the service has said so; each scope has what is before it. */
+  readonly mayOperate = computed(() => (this.runner.value?.scope ?? Scope.SCOPE_UNSPECIFIED) >= Scope.OPERATE);
   /** Every job that was accepted then or later is here. */
   completeSinceMs = Infinity;
   /** Hears of jobs that came to their end within a frame. */
   onEnded: (jobs: Job[]) => void = () => {};
   /** Hears that all is told anew. */
   onReplaced: () => void = () => {};
+  /** Hears that the oldest ones were let go, since there were too many. */
+  onLetGo: () => void = () => {};
 
   readonly #rows = new Map<string, Row>();
   /** Those with a reading. */
@@ -83,7 +82,10 @@ export class Store {
       for (const message of messages) this.#apply(message);
       this.#publish();
     });
-    if (this.#ended.length > 0) this.onEnded(this.#ended.splice(0));
+    if (this.#ended.length === 0) return;
+    const ended = this.#ended.splice(0);
+    // By itself: what goes wrong there must not keep this message from whoever else hears it.
+    queueMicrotask(() => this.onEnded(ended));
   }
 
   /** The list is to show something else. */
@@ -122,10 +124,13 @@ export class Store {
         return this.#replace(message.jobs, message.samples);
       case 'changed':
         return void this.#put(message.job);
-      case 'removed':
+      case 'removed': {
+        const isLetGo = message.completeSinceMs > this.completeSinceMs;
         this.completeSinceMs = message.completeSinceMs;
         for (const taskId of message.taskIds) this.#forget(taskId);
+        if (isLetGo) this.onLetGo();
         return;
+      }
       case 'samples':
         return this.#sample(message.samples, message.whole);
     }

@@ -111,10 +111,11 @@ export class Subscription {
   /** A token that somebody just got or gave, to be shown from now on. */
   useToken(token: string): void {
     if (token === this.#token) return;
-    const replaces = this.#token !== undefined;
     this.#token = token;
     this.#failures = 0;
-    if (!replaces) this.#wake?.();
+    // What the other one may see or do says nothing of this one.
+    this.#cut?.('another token is shown');
+    this.#wake?.();
   }
 
   /** Somebody was told that this token is no longer good. */
@@ -182,20 +183,21 @@ export class Subscription {
 
   /** Does what an end asks for before the next stream. */
   async #settle(end: End, token: string): Promise<void> {
+    if (end.kind === 'stale token') this.jobs.distrust();
+    // It was refused meanwhile, or another one is to be shown: no trouble of the connection, and nothing to wait for.
+    if (token !== this.#token) return;
     this.#since ||= Date.now();
     switch (end.kind) {
       case 'unauthenticated':
-        if (token === this.#token) this.#forgetToken(token);
-        return;
+        return this.#forgetToken(token);
       case 'stale token':
-        this.jobs.distrust();
         return this.#pause('The service does not know where this page stopped.');
       case 'hole':
         return this.#pause('A change was missed.');
       case 'draining':
         return this.#pause('', end.delayMs);
       case 'cut':
-        if (this.#token !== undefined) await this.#pause(end.why);
+        return this.#pause(end.why);
     }
   }
 

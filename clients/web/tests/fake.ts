@@ -10,7 +10,7 @@ import { Code, ConnectError, type HandlerContext, type ServiceImpl } from '@conn
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 
 import {
-  type ExecuteRequest, type Job, Job_Reason as Reason, Job_Status as Status, JobSchema, type SampleSchema, TaskRunner,
+  type ExecuteRequest, GetRunnerResponse_Scope as Scope, type Job, Job_Reason as Reason, Job_Status as Status, JobSchema, type SampleSchema, TaskRunner,
   type WatchJobsRequest, WatchJobsResponse_Kind as Kind, WatchJobsResponseSchema,
 } from '../src/gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { BadRequestSchema, ErrorInfoSchema } from '../src/gen/google/rpc/error_details_pb.ts';
@@ -28,6 +28,8 @@ interface Stream { send(message: Message): void; fail(error: ConnectError): void
 
 export class Fake {
   readonly tokens = new Set(['good']);
+  /** What a token lets its bearer do, if not everything. */
+  readonly scopes = new Map<string, Scope>();
   readonly codes = new Map<string, string>();
   readonly jobs = new Map<string, Job>();
   /** Each Execute as it came. */
@@ -43,6 +45,8 @@ export class Fake {
   /** What problems GetRunner tells. */
   problems: { what: string; remedy: string }[] = [];
   runnersMet = 0;
+  /** How many times GetRunner fails before it is answered. */
+  runnerFailures = 0;
   /** Calls beyond those of the list. */
   more: Partial<ServiceImpl<typeof TaskRunner>> = {};
   /** How often a call showed no good token. */
@@ -74,9 +78,8 @@ export class Fake {
         execute: (request, context) => this.#execute(request, context),
         cancelJob: (request, context) => this.#cancel(request.taskId, context),
         getRunner: (_, context) => {
-          this.admit(context);
-          this.runnersMet += 1;
-          return { version: '1.2.3', host: 'here', browsers: [{ name: 'chromium', version: '156' }], ready: true, problems: this.problems };
+          const scope = this.meet(context);
+          return { version: '1.2.3', host: 'here', browsers: [{ name: 'chromium', version: '156' }], ready: true, problems: this.problems, scope };
         },
         ...this.more,
       }),
@@ -185,15 +188,27 @@ export class Fake {
     return `${this.#store}:${this.#log.length}`;
   }
 
-  /** Refuses who shows no good token. */
-  admit(context: HandlerContext): void {
+  /** Refuses who shows no good token. Gives the one that is shown. */
+  admit(context: HandlerContext): string {
     const shown = context.requestHeader.get('authorization')?.replace('Bearer ', '') ?? '';
-    if (this.tokens.has(shown)) return;
+    if (this.tokens.has(shown)) return shown;
     this.refusals += 1;
     this.happened();
     throw new ConnectError('no valid token', Code.Unauthenticated, undefined, [
       { desc: ErrorInfoSchema, value: { reason: 'TOKEN_INVALID', domain: 'taskrunner.comet' } },
     ]);
+  }
+
+  /** Admits who asks what the runner is, and says what the token allows. */
+  meet(context: HandlerContext): Scope {
+    const token = this.admit(context);
+    this.runnersMet += 1;
+    this.happened();
+    if (this.runnerFailures > 0) {
+      this.runnerFailures -= 1;
+      throw new ConnectError('the runner is out of reach', Code.Unavailable);
+    }
+    return this.scopes.get(token) ?? Scope.ADMIN;
   }
 
   async *#watch(request: WatchJobsRequest, context: HandlerContext): AsyncGenerator<Message> {

@@ -4,7 +4,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
 
 import {
-  Browser_Capability as Capability, Browser_Tier as Tier, FocusWindowResponse_Outcome as Outcome, GetRunnerResponse_Scope as Scope,
+  Browser_Capability as Capability, Browser_Tier as Tier, FocusWindowResponse_Outcome as Outcome,
   type GetRunnerResponseSchema, type Job, type ListJobsRequest, Screenshot_Format as Format, Screenshot_Source as Source,
 } from '../src/gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { ErrorInfoSchema } from '../src/gen/google/rpc/error_details_pb.ts';
@@ -28,7 +28,7 @@ export class ListFake {
   readonly pictured: string[] = [];
   focusProblem = '';
   runner: MessageInitShape<typeof GetRunnerResponseSchema> = {
-    version: '1.2.3', host: 'bench-7', ready: true, hasDisplay: true, scope: Scope.ADMIN,
+    version: '1.2.3', host: 'bench-7', ready: true, hasDisplay: true,
     startedAt: { seconds: BigInt(Math.floor(Date.now() / 1000) - 7200), nanos: 0 },
     browsers: [
       { name: 'chromium', version: '156.0.7200.1', path: '/usr/bin/chromium', tier: Tier.MANAGED, tiers: [{ tier: Tier.MANAGED, capabilities: CAPABILITIES }, { tier: Tier.EXIT_ONLY, capabilities: [Capability.STOP, Capability.EXIT_STATUS] }] },
@@ -41,10 +41,8 @@ export class ListFake {
   constructor(private readonly fake: Fake) {
     Object.assign(fake.more, {
       getRunner: (_: unknown, context: HandlerContext) => {
-        fake.admit(context);
-        fake.runnersMet += 1;
-        fake.happened();
-        return { ...this.runner, problems: fake.problems };
+        const scope = fake.meet(context);
+        return { ...this.runner, problems: fake.problems, scope };
       },
       listJobs: (request: ListJobsRequest, context: HandlerContext) => {
         fake.admit(context);

@@ -33,7 +33,11 @@ export class History {
   /** Grows whenever what was asked for is no longer wanted. */
   #turn = 0;
 
-  constructor(private readonly calls: Calls, private readonly store: Store) {}
+  constructor(private readonly calls: Calls, private readonly store: Store) {
+    store.onReplaced = () => this.forget();
+    // They are older ones now, newer than those that were asked for.
+    store.onLetGo = () => this.begin();
+  }
 
   get reach(): ReadonlySignal<Reach> {
     return this.#reach;
@@ -44,7 +48,7 @@ export class History {
     return this.#added;
   }
 
-  /** Something else is asked of the list, or all of it came anew. */
+  /** Something else is asked of the list, or there are others to ask for. */
   begin(): void {
     this.#turn += 1;
     this.#request = undefined;

@@ -342,7 +342,7 @@ test('each_action_says_what_came_of_it', async () => {
 });
 
 test('a_session_that_may_only_watch_is_offered_no_action', async () => {
-  list.runner = { ...list.runner, scope: Scope.OBSERVE };
+  fake.scopes.set('good', Scope.OBSERVE);
   running({ url: 'https://example.org/live' });
   const page = await enter();
   await page.getByRole('button', { name: 'Runner' }).click();

@@ -102,13 +102,14 @@ test('a_revision_that_was_not_told_shows', () => {
   assert.equal(store.row('a')?.told, 5n);
 });
 
-test('an_end_is_told_once_and_not_for_what_was_over_before', () => {
+test('an_end_is_told_once_and_not_for_what_was_over_before', async () => {
   const store = new Store();
   const told: string[] = [];
   store.onEnded = (jobs) => told.push(...jobs.map(({ taskId }) => taskId));
   all(store, job({ taskId: 'over', done: true }), job({ taskId: 'live' }));
   store.apply({ kind: 'changed', job: job({ taskId: 'live', revision: 2n, done: true }) });
   store.apply({ kind: 'changed', job: job({ taskId: 'live', revision: 3n, done: true }) });
+  await Promise.resolve();
   assert.deepEqual(told, ['live']);
 });
 
@@ -146,6 +147,28 @@ test('older_tasks_are_asked_for_once_and_end_at_their_bound', async () => {
   assert.deepEqual([history.reach.value.state, store.size], ['full', OLDER_MAX]);
   history.forget();
   assert.equal(history.reach.value.state, 'more');
+});
+
+test('tasks_that_were_let_go_are_among_the_older_ones_then', async () => {
+  const asked: MessageInitShape<typeof ListJobsRequestSchema>[] = [];
+  const [older, gone] = [job({ taskId: 'a', done: true }), job({ taskId: 'b', done: true })];
+  const answers = [[older], [gone, older]];
+  const calls = { listJobs: async (request: MessageInitShape<typeof ListJobsRequestSchema>) => {
+    asked.push(request);
+    return create(ListJobsResponseSchema, { jobs: answers.shift() ?? [] });
+  } } as unknown as Calls;
+  const store = new Store();
+  const history = new History(calls, store);
+  store.apply({ kind: 'all', jobs: [gone], samples: {}, completeSinceMs: 1000 });
+  await history.ask(askedIn(''));
+  assert.equal(history.reach.value.state, 'end');
+  store.apply({ kind: 'removed', taskIds: ['c'], completeSinceMs: 1000 });
+  assert.equal(history.reach.value.state, 'end', 'what the service forgot is not to be had');
+  store.apply({ kind: 'removed', taskIds: ['b'], completeSinceMs: 3000 });
+  assert.equal(history.reach.value.state, 'more');
+  await history.ask(askedIn(''));
+  assert.deepEqual(asked.map(({ filter }) => filter?.createdBefore), [at(1), at(3)]);
+  assert.deepEqual([...store.rows()].map(({ job: { value } }) => value.taskId).sort(), ['a', 'b']);
 });
 
 test('what_came_for_another_filter_is_dropped', async () => {

@@ -131,6 +131,34 @@ describe('a subscription', () => {
     await fake.until('the stream is gone', () => fake.openStreams === 0);
   });
 
+  test('shows_another_token_at_once_over_a_living_stream_and_goes_on_where_it_was', async () => {
+    const a = fake.taskId();
+    fake.change(a, {});
+    const page = watch();
+    await page.stands('live');
+    fake.tokens.add('another');
+    // Only the new one is good from here on.
+    fake.tokens.delete('good');
+    page.subscription.useToken('another');
+    fake.change(a, {}, 'lose');
+    await page.stands('live', 2);
+    assert.deepEqual(page.states, ['connecting', 'live', 'connecting', 'live'], 'nothing is wrong with the connection');
+    assert.deepEqual(page.revisions, ['12']);
+    assert.deepEqual([fake.watched.map(({ resumeToken }) => resumeToken), fake.refusals], [['', 'a:1'], 0]);
+  });
+
+  test('tries_another_token_at_once_in_the_midst_of_a_wait', async () => {
+    const page = watch();
+    await page.stands('live');
+    fake.drain(999);
+    await page.until('it waits', () => page.said.some((said) => said.state === 'draining' && said.nextTryAt !== undefined));
+    fake.tokens.add('another');
+    const given = Date.now();
+    page.subscription.useToken('another');
+    await page.stands('live', 2);
+    assert.ok(Date.now() - given < 900, `${Date.now() - given} ms`);
+  });
+
   test('heals_a_hole_by_a_fresh_snapshot_and_complains', async () => {
     const a = fake.taskId();
     fake.change(a, {});
