@@ -45,7 +45,14 @@ export class TaskView {
   #frame: number | undefined;
   readonly #left = new AbortController();
 
-  constructor(private readonly app: App, readonly taskId: string) {}
+  constructor(private readonly app: App, readonly taskId: string) {
+    // What the list knows is drawn at once: what takes the place of another heading would lose the focus.
+    const row = app.store.row(taskId);
+    if (!row) return;
+    this.standing.value = { kind: 'here' };
+    this.job.value = row.job.peek();
+    this.sample.value = row.sample.peek();
+  }
 
   /** Begins to hear, until the function that it gives is called. */
   open(): () => void {
