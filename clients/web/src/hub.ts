@@ -89,6 +89,7 @@ export class Hub {
   #stand(connection: Connection): void {
     this.#connection = connection;
     this.#post({ kind: 'connection', connection });
+    if (connection.state === 'token needed') this.#logs.halt();
     if (connection.state !== 'live') return;
     this.#logs.wake();
     void this.#meetRunner();

@@ -53,7 +53,7 @@ export class LogFollow {
     if (!this.#scope) return;
     this.#scope.abort();
     this.#scope = undefined;
-    this.standing = { state: 'opening' };
+    this.#say({ state: 'opening' });
     this.#wake?.();
   }
 

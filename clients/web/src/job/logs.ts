@@ -19,7 +19,7 @@ interface Shown {
 export class Logs {
   readonly #shown = new Map<string, Shown>();
 
-  /** There has been a connection, and so there is a token. */
+  /** There has been a connection, and so there is a token; none was refused since. */
   #isReady = false;
 
   constructor(private readonly open: OpenLog) {}
@@ -56,6 +56,12 @@ export class Logs {
     this.#isReady = true;
     this.#arrange();
     for (const { follow } of this.#shown.values()) follow.wake();
+  }
+
+  /** There is no token that the service takes: asking with the old one would only be refused again. */
+  halt(): void {
+    this.#isReady = false;
+    for (const { follow } of this.#shown.values()) follow.stop();
   }
 
   #begin(taskId: string): Shown {
