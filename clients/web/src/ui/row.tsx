@@ -19,7 +19,7 @@ export function JobCells({ app, row }: { app: App; row: Row }) {
       <What row={row} />
       <Accepted row={row} />
       <Took row={row} />
-      <div role="cell" class="acts"><RowActions app={app} row={row} /></div>
+      <RowActions app={app} row={row} />
     </>
   );
 }

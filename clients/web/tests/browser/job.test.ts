@@ -305,7 +305,7 @@ test('each_action_says_what_happened', async () => {
   assert.equal(await act(page, 'Cancel').count(), 0);
   await act(page, 'Kill now').click();
   await fake.until('it is asked for by force', () => fake.cancelled.length === 2);
-  await saidBy(page).getByText('Its browser is killed.').waitFor();
+  await saidBy(page).getByText('It is told to be killed.').waitFor();
 });
 
 test('running_again_goes_to_the_page_of_the_new_job', async () => {
