@@ -3,8 +3,9 @@
 import { useSignal, type Signal } from '@preact/signals';
 import { useRef } from 'preact/hooks';
 
-import { cancel, type Done, focusWindow, runAgain, takeScreenshot } from '../actions.ts';
+import { cancel, type Done, focusWindow, open, takeScreenshot } from '../actions.ts';
 import type { App } from '../app.ts';
+import type { ExecuteRequest } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { outcomeOf } from './outcome.ts';
 import { go, hrefOf } from '../route.ts';
 import { visible } from '../text.ts';
@@ -48,7 +49,8 @@ export function Acts({ app, view, taken }: { app: App; view: TaskView; taken: Si
       {busy.value === name ? meanwhile : words}
     </button>
   );
-  const again = () => act('again', () => runAgain(calls, taskId, (cut) => { said.value = { words: `${cut.words} Trying again\u2026`, bad: true }; }), (done) => go(hrefOf(done.taskId)));
+  const request = view.request.value;
+  const again = (asked: ExecuteRequest) => act('again', () => open(calls, asked, (cut) => { said.value = { words: `${cut.words} Trying again\u2026`, bad: true }; }), (done) => go(hrefOf(done.taskId)));
   return (
     <div class="task-acts">
       <div ref={group} role="group" aria-label="Actions">
@@ -56,7 +58,7 @@ export function Acts({ app, view, taken }: { app: App; view: TaskView; taken: Si
         {canKill(job) && doing('kill', 'Kill now', 'Asking\u2026', () => act('kill', () => kill(app, taskId)))}
         {canPicture(job) && doing('picture', 'Take screenshot', 'Taking\u2026', () => act('picture', () => takeScreenshot(calls, taskId), ({ screenshot }) => { taken.value = pictureOf(taskId, screenshot); }))}
         {canFocus(job) && doing('focus', 'Focus window', 'Asking\u2026', () => act('focus', () => focusWindow(calls, taskId)))}
-        {view.request.value && doing('again', 'Run again', 'Starting\u2026', again)}
+        {request && doing('again', 'Run again', 'Starting\u2026', () => again(request))}
       </div>
       <p role="status" class={said.value?.bad ? 'problem' : 'quiet'}>{visible(said.value?.words ?? '')}</p>
     </div>

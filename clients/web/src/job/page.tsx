@@ -50,7 +50,7 @@ function Known({ app, view, hadFocus }: Parts) {
         <div>
           <Timeline view={view} />
           <Result view={view} />
-          <Facts view={view} />
+          <Facts app={app} view={view} />
         </div>
         <div>
           <Charts view={view} />
