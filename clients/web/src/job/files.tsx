@@ -5,9 +5,9 @@ import { useEffect, useRef } from 'preact/hooks';
 
 import type { App } from '../app.ts';
 import { type JobFile, JobFile_Kind as Kind } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
-import { visible } from '../text.ts';
+import { millis, timeOf, visible } from '../text.ts';
 import { readFile, save } from './keeping.ts';
-import { bytes, millis, moment } from './measure.ts';
+import { bytes } from './measure.ts';
 import { Panel } from './panel.tsx';
 import type { TaskView } from './view.ts';
 
@@ -59,7 +59,7 @@ function File({ app, view, file, saving }: { app: App; view: TaskView; file: Job
       <div class="task-file">
         <bdi class="exact">{visible(file.name)}</bdi>
         <span class="quiet">
-          {KINDS[file.kind] ?? 'File'}, {bytes(size)}{kept === undefined ? '' : `, ${moment(kept)}`}
+          {KINDS[file.kind] ?? 'File'}, {bytes(size)}{kept === undefined ? '' : `, ${timeOf(kept)}`}
         </span>
         {busy && <progress max={Math.max(1, size)} value={read.value} aria-label={`Reading ${visible(file.name)}`} />}
         <span role="status" class="said">{visible(said.value)}</span>

@@ -7,10 +7,10 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 
 import type { App } from '../app.ts';
 import { type LogEntry, LogEntry_Level as Level, LogEntry_Source as Source } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
-import { visible } from '../text.ts';
+import { clock, millis, timeOf, visible } from '../text.ts';
 import type { LogStanding } from './follow.ts';
 import { ENTRIES_MAX, goneBefore } from './log.ts';
-import { clock, exact, millis, moment } from './measure.ts';
+import { exact } from './measure.ts';
 import { Panel } from './panel.tsx';
 import type { TaskView } from './view.ts';
 
@@ -141,7 +141,7 @@ const Entry = memo(({ entry, gone }: { entry: LogEntry; gone: number }) => {
     <>
       {gone > 0 && <p class="gone">{gone === 1 ? 'One entry is gone.' : `${gone} entries are gone.`}</p>}
       <div class="entry">
-        <span class="time" title={at === undefined ? '' : moment(at)}>{at === undefined ? '' : exact(at)}</span>
+        <span class="time" title={at === undefined ? '' : timeOf(at)}>{at === undefined ? '' : exact(at)}</span>
         <span class={`level ${tone}`}>{level}</span>
         <span class="source">{source}</span>
         <span class="said-text">

@@ -44,7 +44,7 @@ function Known({ app, view, hadFocus }: Parts) {
       {view.standing.value.kind === 'unknown' && (
         <p class="note" role="status">The service has forgotten this task, and its files and log with it. This is how it last stood.</p>
       )}
-      <Head app={app} view={view} />
+      <Head view={view} />
       <Acts app={app} view={view} taken={taken} />
       <div class="task-columns">
         <div>

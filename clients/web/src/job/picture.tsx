@@ -6,10 +6,9 @@ import { useEffect } from 'preact/hooks';
 
 import type { App } from '../app.ts';
 import { type Job, JobFile_Kind as Kind, Screenshot_Format as Format, type Screenshot, Screenshot_Source as Source } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
-import { visible } from '../text.ts';
+import { millis, timeOf, visible } from '../text.ts';
 import { Dialog } from '../ui/dialog.tsx';
 import { readFile, save } from './keeping.ts';
-import { millis, moment } from './measure.ts';
 import { Panel } from './panel.tsx';
 import type { TaskView } from './view.ts';
 
@@ -27,7 +26,7 @@ export function pictureOf(taskId: string, shot: Screenshot): Picture {
   return {
     blob: new Blob([shot.image.slice()], { type: jpeg ? 'image/jpeg' : 'image/png' }),
     name: `${taskId}.${jpeg ? 'jpg' : 'png'}`,
-    words: `Taken of ${from}${at === undefined ? '' : ` at ${moment(at)}`}, ${shot.width} \u00d7 ${shot.height}${cut}`,
+    words: `Taken of ${from}${at === undefined ? '' : ` at ${timeOf(at)}`}, ${shot.width} \u00d7 ${shot.height}${cut}`,
   };
 }
 

@@ -2,10 +2,10 @@
 
 import type { Job } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { lookOf } from '../statuses.ts';
-import { visible } from '../text.ts';
+import { millis, timeOf, visible } from '../text.ts';
 import { Mark } from '../ui/mark.tsx';
 import { saidOf } from './changes.ts';
-import { between, exact, millis, moment } from './measure.ts';
+import { between, exact } from './measure.ts';
 import { Panel } from './panel.tsx';
 import type { TaskView } from './view.ts';
 
@@ -38,7 +38,7 @@ function Change({ job, before }: { job: Job; before: Job | undefined }) {
     <>
       {gone > 0 && <li class="gone">{gone === 1 ? 'One change is not told any more.' : `${gone} changes are not told any more.`}</li>}
       <li data-revision={String(job.revision)}>
-        <time dateTime={new Date(at).toISOString()} title={moment(at)}>{exact(at)}</time>
+        <time dateTime={new Date(at).toISOString()} title={timeOf(at)}>{exact(at)}</time>
         <span class="between">{before ? between(at - (millis(before.updatedAt) ?? at)) : ''}</span>
         {turns ? <Mark look={look} /> : <span class="tick" aria-hidden="true" />}
         <div>

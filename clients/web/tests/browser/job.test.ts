@@ -193,7 +193,7 @@ test('a_job_that_waits_says_its_place_and_why', async () => {
   const page = await openJob(taskId);
   await page.getByRole('heading', { name: /^Waiting/ }).waitFor();
   fake.sample(taskId, { queuePosition: 3, queueMessage: 'all 2 slots are taken' });
-  await page.getByText('Number 3 in the queue: all 2 slots are taken.').waitFor();
+  await page.getByText('Number 3 in the queue. All 2 slots are taken.').waitFor();
 });
 
 test('readings_are_drawn_and_said_without_asking_for_them', async () => {

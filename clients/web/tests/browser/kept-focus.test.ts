@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 
+import { create } from '@bufbuild/protobuf';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 
-import { Job_Reason as Reason, Job_Status as Status } from '../../src/gen/comet/taskrunner/v1/task_runner_pb.ts';
+import { Job_Reason as Reason, Job_Status as Status, JobSchema } from '../../src/gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { Fake } from '../fake.ts';
 import { JobFake, now } from '../job-fake.ts';
 import { CAPABILITIES, ListFake } from '../list-fake.ts';
@@ -13,6 +14,7 @@ import { type Complaints, connection, DIST, launch, listen, open } from './suppo
 
 let browser: Browser;
 let fake: Fake;
+let list: ListFake;
 let context: BrowserContext;
 let heard: Complaints;
 
@@ -20,7 +22,7 @@ before(async () => { browser = await launch(); });
 after(() => browser.close());
 beforeEach(async () => {
   fake = new Fake(DIST);
-  new ListFake(fake);
+  list = new ListFake(fake);
   new JobFake(fake);
   await fake.start();
   context = await browser.newContext({ viewport: { width: 1280, height: 800 },
@@ -60,12 +62,17 @@ async function focused(page: Page, words: string): Promise<void> {
 test('the_heading_of_a_task_has_the_focus_when_its_page_was_opened', async () => {
   const taskId = running('http://example.test/a');
   const page = await enter();
-  // The answer to GetStatus comes late: what the list knows is there before it.
+  // What the list knows is drawn at once: a heading that another one replaces loses the focus.
+  await page.evaluate(() => {
+    const seen: string[] = [];
+    Object.assign(globalThis, { seen });
+    new MutationObserver(() => seen.push(document.querySelector('#heading')?.textContent ?? '')).observe(document.body, { childList: true, subtree: true });
+  });
   await page.getByRole('link', { name: 'http://example.test/a' }).focus();
   await page.keyboard.press('Enter');
   await page.locator(`.task-head[data-task="${taskId}"]`).waitFor();
-  await page.getByText('Running').first().waitFor();
   await focused(page, 'Running');
+  assert.deepEqual(await page.evaluate(() => (globalThis as unknown as { seen: string[] }).seen.filter((words) => words.startsWith('Reading'))), []);
 });
 
 test('a_task_that_the_list_does_not_know_gets_the_focus_when_it_is_read', async () => {
@@ -153,6 +160,21 @@ test('a_picture_stays_open_when_its_task_leaves_the_list', async () => {
   await page.keyboard.press('Escape');
   await dialog.waitFor({ state: 'detached' });
   await page.waitForFunction(() => document.activeElement?.id === 'heading', undefined, { timeout: 5000 });
+});
+
+test('asking_for_older_tasks_leaves_the_keyboard_there_until_there_are_no_more', async () => {
+  const old = { url: 'http://example.test/old', status: Status.DONE, done: true, reason: Reason.PAGE_CLOSED, revision: 3n, createdAt: { seconds: 1_000_000n, nanos: 0 }, finishedAt: { seconds: 1_000_001n, nanos: 0 } };
+  for (const taskId of ['0190b0c0-0000-7000-8000-00000000000a', '0190b0c0-0000-7000-8000-00000000000b']) list.old.push(create(JobSchema, { ...old, taskId }));
+  list.pageMax = 1;
+  running('http://example.test/a');
+  const page = await enter();
+  await page.getByRole('button', { name: 'Older tasks' }).focus();
+  await page.keyboard.press('Enter');
+  await page.getByRole('link', { name: 'http://example.test/old' }).first().waitFor();
+  await focused(page, 'Older tasks');
+  await page.keyboard.press('Enter');
+  await page.getByText('There are no older ones.').waitFor();
+  await focused(page, 'There are no older ones.');
 });
 
 test('a_row_of_the_list_looks_the_same_as_before_a_task_page_was_seen', async () => {

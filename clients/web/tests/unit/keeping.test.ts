@@ -20,11 +20,16 @@ test('a_file_of_which_nothing_comes_is_asked_for_again_behind_what_is_there', as
       await new Promise((_, reject) => signal.addEventListener('abort', () => reject(new ConnectError('left', Code.Canceled))));
     },
   } as unknown as Calls;
-  const read = readFile(calls, 'task', 'name', 'text/plain', new AbortController().signal, () => {});
+  const scope = new AbortController();
+  const read = readFile(calls, 'task', 'name', 'text/plain', scope.signal, () => {});
   await silent;
   t.mock.timers.tick(SILENCE_OF_FILE_MAX_MS);
   // Its waits before the next try begin a few turns later.
-  const turning = setInterval(() => t.mock.timers.tick(1000), 1);
+  let turns = 0;
+  const turning = setInterval(() => {
+    t.mock.timers.tick(1000);
+    if ((turns += 1) > 1000) scope.abort();
+  }, 1);
   const { blob, problem } = await read;
   clearInterval(turning);
   assert.equal(problem, undefined);
