@@ -1,8 +1,11 @@
 // The changes of a job, the earliest first, with the time between them.
 
+import { useRef } from 'preact/hooks';
+
 import type { Job } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { lookOf } from '../statuses.ts';
 import { millis, timeOf, visible } from '../text.ts';
+import { useKeptFocus } from '../ui/kept_focus.ts';
 import { Mark } from '../ui/mark.tsx';
 import { saidOf } from './changes.ts';
 import { between, exact } from './measure.ts';
@@ -12,11 +15,13 @@ import type { TaskView } from './view.ts';
 export function Timeline({ view }: { view: TaskView }) {
   const changes = view.changes.value;
   const problem = view.historyProblem.value;
+  const line = useRef<HTMLParagraphElement>(null);
+  useKeptFocus(line, () => document.getElementById('heading'));
   return (
     <Panel name="timeline" title="What happened">
       {changes.length === 0 && problem === '' && <p class="quiet">Reading its changes{'\u2026'}</p>}
       {problem !== '' && (
-        <p class="problem" role="alert">
+        <p ref={line} class="problem" role="alert">
           Its earlier changes could not be read. {visible(problem)}{' '}
           <button type="button" class="small" onClick={() => void view.load()}>Try again</button>
         </p>

@@ -99,8 +99,10 @@ test('what_was_asked_is_said_to_be_unread_and_can_be_read_again', async () => {
   const page = await openJob(taskId);
   await page.getByText('What was asked for it could not be read. The disk is full.').waitFor({ timeout: 5000 });
   broken = false;
-  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.getByRole('button', { name: 'Try again' }).focus();
+  await page.keyboard.press('Enter');
   await page.getByText('could not be read').waitFor({ state: 'detached' });
+  await page.waitForFunction(() => document.activeElement?.id === 'heading', undefined, { timeout: 5000 });
   const before = asked;
   await page.getByRole('button', { name: 'Run again' }).click();
   await fake.until('it runs again', () => fake.executed.length === 1);
