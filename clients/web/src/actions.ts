@@ -74,7 +74,7 @@ function refusal(words: string): { problem: Problem } {
 
 function wordsOfCancel(job: Job | undefined): string {
   if (job?.status === Status.CANCELLED) return 'The task is cancelled.';
-  return job?.done ? 'The task is over; a browser that was kept open is closed.' : 'The task is told to end.';
+  return job?.done ? 'The task is over; a browser that was kept open is told to close.' : 'The task is told to end.';
 }
 
 function wordsOfStart(job: Job | undefined): string {

@@ -102,6 +102,7 @@ export class Hub {
   #stand(connection: Connection): void {
     this.#connection = connection;
     this.#post({ kind: 'connection', connection });
+    if (connection.state === 'token needed') this.#logs.halt();
     if (connection.state !== 'live') return this.#runner.disconnect();
     this.#runner.connect();
     this.#logs.wake();

@@ -1,6 +1,6 @@
 // A sentence for every reason. The type makes sure that a new one is not forgotten.
 
-import { type Job, Job_Reason as Reason, Job_Status as Status } from './gen/comet/taskrunner/v1/task_runner_pb.ts';
+import { type Job, Job_Reason as Reason, Job_Status as Status, type Sample, Sample_QueueReason as QueueReason } from './gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { signalName } from './job/signals.ts';
 import { sentence } from './problem.ts';
 
@@ -23,7 +23,7 @@ const SENTENCES: Record<Reason, (job: Job) => string> = {
   [Reason.RULE_MATCHED]: (job) =>
     job.status === Status.FAILED ? 'The page showed what counts as failed.' : 'The page showed what counts as done.',
   [Reason.PROCESS_EXITED]: () => 'The browser ended by itself.',
-  [Reason.PROCESS_FAILED]: (job) => `The browser ended ${exit(job)}.`,
+  [Reason.PROCESS_FAILED]: (job) => `The browser ended ${exitOf(job) || 'abnormally'}.`,
   [Reason.BROWSER_TERMINATED]: () => 'The browser was ended while its page was open.',
   [Reason.PAGE_CRASHED]: (job) => `The page crashed${job.page?.crashStatus ? ` (${job.page.crashStatus})` : ''}.`,
   [Reason.OUT_OF_MEMORY]: () => 'The page ran out of memory.',
@@ -80,8 +80,22 @@ function navigation(netError: string): string {
   return `${known} (${netError}).`;
 }
 
-function exit(job: Job): string {
+/** How the browser process ended: "with exit code 3", "by SIGSEGV (11)". Empty when that is not known. */
+export function exitOf(job: Job): string {
   if (job.exitSignal !== undefined) return `by ${signalName(job.exitSignal)}`;
-  if (job.exitCode !== undefined) return `with exit code ${job.exitCode}`;
-  return 'abnormally';
+  return job.exitCode === undefined ? '' : `with exit code ${job.exitCode}`;
+}
+
+const QUEUE_WORDS: Record<QueueReason, string> = {
+  [QueueReason.QUEUE_REASON_UNSPECIFIED]: '',
+  [QueueReason.SLOT]: 'All slots are taken.',
+  [QueueReason.LAUNCH]: 'Other browsers are coming up.',
+  [QueueReason.MEMORY]: 'Too little memory is free.',
+  [QueueReason.WINDOW]: 'As many windows are open as may be.',
+  [QueueReason.PROFILE]: 'Another task has its profile.',
+};
+
+/** What it waits for: in the service's words where it has some. */
+export function queuedOf(sample: Sample): string {
+  return sentence(sample.queueMessage) || ((QUEUE_WORDS[sample.queueReason] as string | undefined) ?? '');
 }

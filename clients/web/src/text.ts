@@ -41,14 +41,23 @@ export function millis(time: Timestamp | undefined): number | undefined {
   return time && Number(time.seconds) * 1000 + time.nanos / 1e6;
 }
 
-const TIME = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
-const DAY = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
+// In the form of the page's own language: words in one and times in another read badly.
+const CLOCK = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const DAY = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+const DAY_OF_YEAR = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 
-/** The time of day, with the day when it is not today. */
+/** "10:41:07". */
+export function clock(ms: number): string {
+  return CLOCK.format(new Date(ms));
+}
+
+/** "10:41:07", with its day before it when that is not today, and the year when it is another one. */
 export function timeOf(ms: number): string {
   const date = new Date(ms);
-  const today = date.toDateString() === new Date().toDateString();
-  return today ? TIME.format(date) : `${DAY.format(date)}, ${TIME.format(date)}`;
+  const today = new Date();
+  if (date.toDateString() === today.toDateString()) return clock(ms);
+  const day = date.getFullYear() === today.getFullYear() ? DAY : DAY_OF_YEAR;
+  return `${day.format(date)}, ${clock(ms)}`;
 }
 
 /** JSON set out in lines; as it came when it is none. */

@@ -1,13 +1,16 @@
 // What a person can do with a job, each said back in words.
 
 import { useSignal, type Signal } from '@preact/signals';
+import { useRef } from 'preact/hooks';
 
-import { cancel, type Done, focusWindow, runAgain, takeScreenshot } from '../actions.ts';
+import { cancel, type Done, focusWindow, open, takeScreenshot } from '../actions.ts';
 import type { App } from '../app.ts';
-import { Browser_Capability as Capability, type Job, Job_Status as Status } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
+import type { ExecuteRequest } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { outcomeOf } from './outcome.ts';
 import { go, hrefOf } from '../route.ts';
 import { visible } from '../text.ts';
+import { useKeptFocus } from '../ui/kept_focus.ts';
+import { canCancel, canFocus, canKill, canPicture } from './can.ts';
 import { type Picture, pictureOf } from './picture.tsx';
 import type { TaskView } from './view.ts';
 
@@ -19,11 +22,15 @@ type Act = 'cancel' | 'kill' | 'again' | 'focus' | 'picture';
 export function Acts({ app, view, taken }: { app: App; view: TaskView; taken: Signal<Picture | undefined> }) {
   const said = useSignal<{ words: string; bad: boolean } | undefined>(undefined);
   const busy = useSignal<Act | undefined>(undefined);
+  const group = useRef<HTMLDivElement>(null);
+  useKeptFocus(group, () => document.getElementById('heading'));
   const job = view.job.value;
   if (!job) return null;
   if (!app.store.mayOperate.value) return <p class="quiet">This session may look on; it may not act.</p>;
 
   const act = async <T extends object>(name: Act, call: () => Promise<Done<T>>, then: (done: T) => void = () => {}) => {
+    // The button stays, with the focus; pressed once more it does nothing.
+    if (busy.peek() !== undefined) return;
     busy.value = name;
     said.value = undefined;
     const done = await call();
@@ -38,19 +45,20 @@ export function Acts({ app, view, taken }: { app: App; view: TaskView; taken: Si
   const { calls } = app;
   const { taskId } = view;
   const doing = (name: Act, words: string, meanwhile: string, run: () => Promise<void>) => (
-    <button key={name} type="button" class={name === 'again' && job.done ? '' : 'quiet'} disabled={busy.value !== undefined} onClick={() => void run()}>
+    <button key={name} type="button" class={name === 'again' && job.done ? '' : 'quiet'} aria-disabled={busy.value !== undefined} onClick={() => void run()}>
       {busy.value === name ? meanwhile : words}
     </button>
   );
-  const again = () => act('again', () => runAgain(calls, taskId, (cut) => { said.value = { words: `${cut.words} Trying again\u2026`, bad: true }; }), (done) => go(hrefOf(done.taskId)));
+  const request = view.request.value;
+  const again = (asked: ExecuteRequest) => act('again', () => open(calls, asked, (cut) => { said.value = { words: `${cut.words} Trying again\u2026`, bad: true }; }), (done) => go(hrefOf(done.taskId)));
   return (
     <div class="task-acts">
-      <div role="group" aria-label="Actions">
+      <div ref={group} role="group" aria-label="Actions">
         {canCancel(job) && doing('cancel', job.done ? 'Close browser' : 'Cancel', 'Asking\u2026', () => act('cancel', () => cancel(calls, taskId)))}
         {canKill(job) && doing('kill', 'Kill now', 'Asking\u2026', () => act('kill', () => kill(app, taskId)))}
         {canPicture(job) && doing('picture', 'Take screenshot', 'Taking\u2026', () => act('picture', () => takeScreenshot(calls, taskId), ({ screenshot }) => { taken.value = pictureOf(taskId, screenshot); }))}
         {canFocus(job) && doing('focus', 'Focus window', 'Asking\u2026', () => act('focus', () => focusWindow(calls, taskId)))}
-        {view.request.value && doing('again', 'Run again', 'Starting\u2026', again)}
+        {request && doing('again', 'Run again', 'Starting\u2026', () => again(request))}
       </div>
       <p role="status" class={said.value?.bad ? 'problem' : 'quiet'}>{visible(said.value?.words ?? '')}</p>
     </div>
@@ -59,27 +67,5 @@ export function Acts({ app, view, taken }: { app: App; view: TaskView; taken: Si
 
 async function kill(app: App, taskId: string): Promise<Done> {
   const { problem } = await outcomeOf(() => app.calls.cancelJob({ taskId, force: true }, { timeoutMs: KILL_TIMEOUT_MS }));
-  return problem ? { problem } : { words: 'Its browser is killed.' };
-}
-
-/** A job that runs, or one that is over and whose browser was kept open. */
-function canCancel(job: Job): boolean {
-  const asked = job.cancelRequested || job.status === Status.STOPPING;
-  return job.done ? job.isProcessAlive && !job.handedOff : !asked;
-}
-
-function canKill(job: Job): boolean {
-  return !job.done && job.status === Status.STOPPING && job.processId !== 0;
-}
-
-function has(job: Job, capability: Capability): boolean {
-  return job.browser?.capabilities.includes(capability) ?? false;
-}
-
-function canPicture(job: Job): boolean {
-  return job.isProcessAlive && (has(job, Capability.PAGE_SCREENSHOT) || canFocus(job));
-}
-
-function canFocus(job: Job): boolean {
-  return job.isProcessAlive && job.browser?.headless === false && has(job, Capability.WINDOWS);
+  return problem ? { problem } : { words: 'It is told to be killed.' };
 }

@@ -2,9 +2,8 @@
 
 import { type Job, Job_Reason as Reason, Page_LoadState as LoadState } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { sentence } from '../problem.ts';
-import { messageOf, reasonOf } from '../reasons.ts';
+import { exitOf, messageOf, reasonOf } from '../reasons.ts';
 import { bytes } from './measure.ts';
-import { signalName } from './signals.ts';
 
 /** What a change says: first what happened, then the rest. */
 export interface Said { what: string; more: string[] }
@@ -51,10 +50,4 @@ function page(job: Job, before: Job): string[] {
 function kept(job: Job, before: Job): string[] {
   const known = new Set(before.files.map(({ name }) => name));
   return job.files.filter(({ name }) => !known.has(name)).map(({ name, sizeBytes }) => `Kept ${name} (${bytes(Number(sizeBytes))}).`);
-}
-
-/** How the browser process ended: "with exit code 3", "by SIGSEGV (11)". Empty when that is not known. */
-export function exitOf(job: Job): string {
-  if (job.exitSignal !== undefined) return `by ${signalName(job.exitSignal)}`;
-  return job.exitCode === undefined ? '' : `with exit code ${job.exitCode}`;
 }

@@ -6,7 +6,7 @@ import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type uPlot from 'uplot';
 
-import { clock } from './measure.ts';
+import { clock } from '../text.ts';
 import { Panel } from './panel.tsx';
 import { columns, peak, type Reading } from './readings.ts';
 import type { TaskView } from './view.ts';

@@ -1,14 +1,17 @@
 // What is known of a job, and what was asked for it.
 
 import { toJson } from '@bufbuild/protobuf';
+import { useRef } from 'preact/hooks';
 
+import type { App } from '../app.ts';
 import { ExecuteRequestSchema } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { setOut, visible } from '../text.ts';
+import { useKeptFocus } from '../ui/kept_focus.ts';
 import { type Fact, factsOf } from './facts.ts';
 import { Panel } from './panel.tsx';
 import type { TaskView } from './view.ts';
 
-export function Facts({ view }: { view: TaskView }) {
+export function Facts({ app, view }: { app: App; view: TaskView }) {
   const job = view.job.value;
   if (!job) return null;
   const labels = Object.entries(job.labels).sort(([one], [other]) => (one < other ? -1 : 1));
@@ -28,6 +31,7 @@ export function Facts({ view }: { view: TaskView }) {
           </div>
         )}
       </div>
+      <Unread app={app} view={view} />
       <Asked view={view} />
     </Panel>
   );
@@ -42,6 +46,21 @@ function Line({ fact }: { fact: Fact }) {
         {lines.map((line) => <div dir="auto" key={line}>{visible(line)}</div>)}
       </dd>
     </>
+  );
+}
+
+/** It is read anew with each connection: while there is none, the page's head says so. */
+function Unread({ app, view }: { app: App; view: TaskView }) {
+  const problem = view.problem.value;
+  const line = useRef<HTMLParagraphElement>(null);
+  useKeptFocus(line, () => document.getElementById('heading'));
+  if (problem === '' || app.store.connection.value.state !== 'live') return null;
+  const what = view.request.value ? 'The task could not be read anew.' : 'What was asked for it could not be read.';
+  return (
+    <p ref={line} class="problem" role="alert">
+      {what} {visible(problem)}{' '}
+      <button type="button" class="small" onClick={() => void view.load()}>Try again</button>
+    </p>
   );
 }
 

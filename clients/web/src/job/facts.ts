@@ -1,13 +1,14 @@
 // What is known of a job, as terms and values in groups. What is not known is left out.
 
+import { TIER_WORDS } from '../execute/fields.ts';
 import {
   Browser_Isolation as Isolation, Browser_Tier as Tier, type Job, Page_LoadState as LoadState, Resources_MemorySource as MemorySource,
   type Sample, TreeEnd_Step as Step,
 } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
+import { exitOf } from '../reasons.ts';
 import { lookOf } from '../statuses.ts';
-import { span } from '../text.ts';
-import { exitOf } from './changes.ts';
-import { between, durationMs, exact, millis, moment } from './measure.ts';
+import { millis, span, timeOf } from '../text.ts';
+import { between, durationMs, exact } from './measure.ts';
 
 export interface Fact {
   term: string;
@@ -34,7 +35,7 @@ export function factsOf(job: Job, sample: Sample | undefined): Group[] {
 
 type Maybe = Fact | undefined | false;
 const known = (facts: Maybe[]): Fact[] => facts.filter((fact): fact is Fact => Boolean(fact));
-const when = (term: string, ms: number | undefined): Maybe => ms !== undefined && { term, value: moment(ms) };
+const when = (term: string, ms: number | undefined): Maybe => ms !== undefined && { term, value: timeOf(ms) };
 const text = (term: string, value: string | undefined): Maybe => value !== undefined && value !== '' && { term, value };
 
 function task(job: Job): Fact[] {
@@ -78,12 +79,19 @@ function page(job: Job, sample: Sample | undefined): Fact[] {
   ]);
 }
 
-const TIERS: Record<Tier, string> = {
+/** What a tier means for what is known here. */
+const TIER_NOTES: Record<Tier, string> = {
   [Tier.TIER_UNSPECIFIED]: '',
-  [Tier.MANAGED]: 'Managed: page facts are known',
-  [Tier.EXIT_ONLY]: 'Exit only: nothing of its page is known',
-  [Tier.USER_BROWSER]: 'Your own browser: never stopped',
+  [Tier.MANAGED]: 'page facts are known',
+  [Tier.EXIT_ONLY]: 'nothing of its page is known',
+  [Tier.USER_BROWSER]: 'never stopped',
 };
+
+function tier(of: Tier): string {
+  const word = TIER_WORDS[of] ?? (of === Tier.TIER_UNSPECIFIED ? '' : `Tier ${of}`);
+  const note = (TIER_NOTES[of] as string | undefined) ?? '';
+  return note === '' ? word : `${word}: ${note}`;
+}
 
 function browser(job: Job): Fact[] {
   const { browser } = job;
@@ -91,7 +99,7 @@ function browser(job: Job): Fact[] {
   const version = browser.version === '' ? '' : ` (${browser.version})`;
   return known([
     { term: 'Browser', value: `${browser.name}${version}` },
-    text('Tier', TIERS[browser.tier] as string | undefined),
+    text('Tier', tier(browser.tier)),
     { term: 'Window', value: browser.headless ? 'None (headless)' : 'Yes' },
     { term: 'Profile', value: browser.profile === '' ? 'New, gone with the task' : browser.profile },
     browser.isolation === Isolation.CONTEXT && { term: 'Isolation', value: 'A context in a browser that other tasks share' },

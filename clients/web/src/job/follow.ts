@@ -31,6 +31,7 @@ export class LogFollow {
   readonly log = new Log();
   standing: LogStanding = { state: 'opening' };
   #scope: AbortController | undefined;
+  #follows = false;
   #wake: (() => void) | undefined;
 
   constructor(private readonly world: LogWorld) {}
@@ -40,11 +41,17 @@ export class LogFollow {
     return this.#scope !== undefined;
   }
 
+  /** It is followed, however its stream stands: not only read once. */
+  get following(): boolean {
+    return this.running && this.#follows;
+  }
+
   /** Goes on behind what was told: until the log ends, or once over what is there. Does nothing while it runs. */
   start(follow: boolean): void {
     if (this.#scope) return;
     const scope = new AbortController();
     this.#scope = scope;
+    this.#follows = follow;
     void this.#run(scope, follow);
   }
 
@@ -53,7 +60,7 @@ export class LogFollow {
     if (!this.#scope) return;
     this.#scope.abort();
     this.#scope = undefined;
-    this.standing = { state: 'opening' };
+    this.#say({ state: 'opening' });
     this.#wake?.();
   }
 

@@ -1,19 +1,17 @@
 // How a job stands, why, what to do about it, and what it is at right now.
 
-import type { App } from '../app.ts';
 import { now } from '../clock.ts';
 import { Dialog_Kind as Dialog, type Job, Job_Status as Status, type Sample } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { sentence } from '../problem.ts';
 import { remedyOf } from '../remedies.ts';
-import { messageOf, reasonOf } from '../reasons.ts';
+import { messageOf, queuedOf, reasonOf } from '../reasons.ts';
 import { lookOf } from '../statuses.ts';
-import { growing, span, visible } from '../text.ts';
+import { growing, millis, span, timeOf, visible } from '../text.ts';
 import { Mark } from '../ui/mark.tsx';
-import { millis, moment } from './measure.ts';
 import { Address, Copied } from './panel.tsx';
 import type { TaskView } from './view.ts';
 
-export function Head({ view }: { app: App; view: TaskView }) {
+export function Head({ view }: { view: TaskView }) {
   const job = view.job.value;
   if (!job) return null;
   const look = lookOf(job);
@@ -46,7 +44,7 @@ function Times({ job }: { job: Job }) {
   const started = millis(job.startedAt);
   const finished = millis(job.finishedAt);
   const from = started ?? millis(job.createdAt) ?? 0;
-  if (finished !== undefined) return <>{started === undefined ? '' : `after ${span(finished - started)}, `}{moment(finished)}</>;
+  if (finished !== undefined) return <>{started === undefined ? '' : `after ${span(finished - started)}, `}{timeOf(finished)}</>;
   return <>{started === undefined ? 'waits for' : 'for'} {growing(now.value - from)}</>;
 }
 
@@ -64,8 +62,7 @@ function Now({ job, sample }: { job: Job; sample: Sample | undefined }) {
       )}
       {job.status === Status.CREATED && sample.queuePosition !== undefined && (
         <p class="note">
-          {sample.queuePosition === 1 ? 'Next in the queue' : `Number ${sample.queuePosition} in the queue`}
-          {sample.queueMessage === '' ? '.' : `: ${visible(sample.queueMessage)}.`}
+          {sample.queuePosition === 1 ? 'Next in the queue.' : `Number ${sample.queuePosition} in the queue.`} {visible(queuedOf(sample))}
         </p>
       )}
       {dialog && (

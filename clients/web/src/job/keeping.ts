@@ -2,12 +2,17 @@
 
 import type { Calls } from '../client.ts';
 import { problemOf, type Problem } from '../problem.ts';
-import { retryDelay, scoped } from '../stream.ts';
+import { retryDelay, scoped, SILENCE_MAX_MS } from '../stream.ts';
 
 /** Pieces of 64 KiB that are joined at a time: a Blob lies on the browser's disk once it is large, an array does not. */
 const PIECES_JOINED = 128;
 /** How often in a row a cut may come before anything else does: about as long as a restart of the service takes. */
 const TRIES_MAX = 6;
+
+/** Longest time in which nothing of a file comes: as long as its stream would be silent if it were the list's. */
+export const SILENCE_OF_FILE_MAX_MS = SILENCE_MAX_MS;
+/** How long an address of something that is saved lasts: a browser that asks where to put it may take its time to begin. */
+const ADDRESS_LASTS_MS = 40_000;
 
 /** Reads a file whole. `progress` hears how many bytes are there. */
 export async function readFile(
@@ -21,9 +26,20 @@ export async function readFile(
     pieces = [];
   };
   for (let tries = 1; ; tries += 1) {
+    const piece = new AbortController();
+    const leave = () => piece.abort();
+    if (signal.aborted) leave();
+    signal.addEventListener('abort', leave, { once: true });
+    let silence: ReturnType<typeof setTimeout> | undefined;
+    const hear = () => {
+      clearTimeout(silence);
+      silence = setTimeout(leave, SILENCE_OF_FILE_MAX_MS);
+    };
     try {
+      hear();
       const offset = BigInt(read);
-      for await (const { data } of scoped((inner) => calls.readFile({ taskId, name, offset }, { signal: inner }), signal)) {
+      for await (const { data } of scoped((inner) => calls.readFile({ taskId, name, offset }, { signal: inner }), piece.signal)) {
+        hear();
         // A copy, since the library may hand out parts of one buffer.
         pieces.push(data.slice());
         read += data.length;
@@ -36,7 +52,11 @@ export async function readFile(
     } catch (error) {
       const problem = problemOf(error);
       if (signal.aborted || problem.code !== 'cut' || tries >= TRIES_MAX) return { problem };
+      clearTimeout(silence);
       await pause(problem.retryDelayMs ?? retryDelay(tries, Math.random()), signal);
+    } finally {
+      clearTimeout(silence);
+      signal.removeEventListener('abort', leave);
     }
   }
 }
@@ -62,6 +82,5 @@ export function save(blob: Blob, name: string): void {
   link.href = href;
   link.download = safeName(name);
   link.click();
-  // The browser holds on to what it saves; a turn later the address is no longer needed.
-  setTimeout(() => URL.revokeObjectURL(href));
+  setTimeout(() => URL.revokeObjectURL(href), ADDRESS_LASTS_MS);
 }

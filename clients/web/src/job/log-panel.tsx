@@ -5,11 +5,12 @@ import type { ComponentChildren } from 'preact';
 import { memo } from 'preact/compat';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 
+import type { App } from '../app.ts';
 import { type LogEntry, LogEntry_Level as Level, LogEntry_Source as Source } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
-import { visible } from '../text.ts';
+import { clock, millis, timeOf, visible } from '../text.ts';
 import type { LogStanding } from './follow.ts';
 import { ENTRIES_MAX, goneBefore } from './log.ts';
-import { clock, exact, millis, moment } from './measure.ts';
+import { exact } from './measure.ts';
 import { Panel } from './panel.tsx';
 import type { TaskView } from './view.ts';
 
@@ -22,7 +23,7 @@ const LEVELS: [Level, string][] = [
 /** Nearer to the end than this, in CSS pixels, is at the end: scrolling stops between pixels. */
 const AT_END_PX = 8;
 
-export function LogPanel({ view }: { view: TaskView }) {
+export function LogPanel({ app, view }: { app: App; view: TaskView }) {
   const hidden = useSignal<ReadonlySet<Source>>(new Set());
   const least = useSignal(Level.LEVEL_UNSPECIFIED);
   const shown = useComputed(() => {
@@ -38,7 +39,7 @@ export function LogPanel({ view }: { view: TaskView }) {
   const told = view.log.value.length;
   const filtered = shown.value.length !== told;
   return (
-    <Panel name="log" title="Log" beside={<Standing view={view} />}>
+    <Panel name="log" title="Log" beside={<Standing app={app} view={view} />}>
       <div class="log-filters">
         <div role="group" aria-label="Sources">
           {SOURCES.map(([source, word]) => (
@@ -74,27 +75,27 @@ function emptyWords(standing: LogStanding): string {
 }
 
 /** Whether it is live, in words that are true at this moment. */
-function Standing({ view }: { view: TaskView }) {
+function Standing({ app, view }: { app: App; view: TaskView }) {
   const standing = view.logStanding.value;
   const again = (words: string) => <button type="button" class="small" onClick={() => view.readLogAgain()}>{words}</button>;
   switch (standing.state) {
     case 'opening':
-      return <span class="quiet" role="status">Reading{'\u2026'}</span>;
+      return <span class="quiet" role="status">{app.store.connection.value.state === 'token needed' ? 'Not live until there is a token.' : 'Reading\u2026'}</span>;
     case 'live':
-      return <span class="standing good" role="status"><span class="lamp" aria-hidden="true" />Live</span>;
+      return <span class="log-standing good" role="status"><span class="lamp" aria-hidden="true" />Live</span>;
     case 'ended':
       return <span class="quiet" role="status">Complete: nothing more will be said</span>;
     case 'read':
       return (
-        <span class="standing live">
+        <span class="log-standing live">
           <span role="status">Not live, since other tabs follow logs. {standing.at === undefined ? 'Reading\u2026' : `As of ${clock(standing.at)}.`}</span>
           {again('Read again')}
         </span>
       );
     case 'reconnecting':
-      return <span class="standing bad"><span role="status">Not live. {visible(standing.why)} It is tried again.</span>{again('Try now')}</span>;
+      return <span class="log-standing bad"><span role="status">Not live. {visible(standing.why)} It is tried again.</span>{again('Try now')}</span>;
     case 'failed':
-      return <span class="standing bad"><span role="status">Not to be had. {visible(standing.why)}</span>{again('Try again')}</span>;
+      return <span class="log-standing bad"><span role="status">Not to be had. {visible(standing.why)}</span>{again('Try again')}</span>;
   }
 }
 
@@ -140,7 +141,7 @@ const Entry = memo(({ entry, gone }: { entry: LogEntry; gone: number }) => {
     <>
       {gone > 0 && <p class="gone">{gone === 1 ? 'One entry is gone.' : `${gone} entries are gone.`}</p>}
       <div class="entry">
-        <span class="time" title={at === undefined ? '' : moment(at)}>{at === undefined ? '' : exact(at)}</span>
+        <span class="time" title={at === undefined ? '' : timeOf(at)}>{at === undefined ? '' : exact(at)}</span>
         <span class={`level ${tone}`}>{level}</span>
         <span class="source">{source}</span>
         <span class="said-text">

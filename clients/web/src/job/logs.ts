@@ -19,7 +19,7 @@ interface Shown {
 export class Logs {
   readonly #shown = new Map<string, Shown>();
 
-  /** There has been a connection, and so there is a token. */
+  /** There has been a connection, and so there is a token; none was refused since. */
   #isReady = false;
 
   constructor(private readonly open: OpenLog) {}
@@ -58,6 +58,12 @@ export class Logs {
     for (const { follow } of this.#shown.values()) follow.wake();
   }
 
+  /** There is no token that the service takes: asking with the old one would only be refused again. */
+  halt(): void {
+    this.#isReady = false;
+    for (const { follow } of this.#shown.values()) follow.stop();
+  }
+
   #begin(taskId: string): Shown {
     const ports = new Map<Port, boolean>();
     const post = (message: Parameters<Port['postMessage']>[0]) => {
@@ -68,8 +74,8 @@ export class Logs {
       tell: (part) => post({ kind: 'log', taskId, part }),
       say: (standing) => {
         post({ kind: 'log', taskId, standing });
-        // One that is over leaves its place to one that waits.
-        if (standing.state === 'ended' || standing.state === 'failed') queueMicrotask(() => this.#arrange());
+        // One that is over leaves its place to one that waits; one that was read once may be what waits.
+        if (['ended', 'failed', 'read'].includes(standing.state)) queueMicrotask(() => this.#arrange());
       },
     });
     const shown = { follow, ports };
@@ -78,7 +84,7 @@ export class Logs {
   }
 
   #live(): number {
-    return [...this.#shown.values()].filter(({ follow }) => follow.running && follow.standing.state !== 'read').length;
+    return [...this.#shown.values()].filter(({ follow }) => follow.following).length;
   }
 
   /** Leaves streams that nobody sees, then gives their places to logs that wait, the longest waiting first. */
@@ -91,9 +97,9 @@ export class Logs {
     for (const { follow, ports } of this.#shown.values()) {
       if (![...ports.values()].includes(true)) continue;
       const { state } = follow.standing;
-      if (state === 'ended' || state === 'failed') continue;
+      if (state === 'ended' || state === 'failed' || follow.following) continue;
       if (this.#live() < FOLLOWS_MAX) {
-        if (state === 'read') follow.stop();
+        follow.stop();
         follow.start(true);
       } else if (state === 'opening') {
         follow.start(false);

@@ -1,6 +1,6 @@
 // Figures and times for people, more exact than in a list.
 
-import type { Duration, Timestamp } from '@bufbuild/protobuf/wkt';
+import type { Duration } from '@bufbuild/protobuf/wkt';
 
 import { span } from '../text.ts';
 
@@ -17,11 +17,6 @@ export function bytes(count: number): string {
   return `${amount < 10 ? (Math.floor(amount * 10) / 10).toString() : Math.floor(amount)} ${units[unit]}`;
 }
 
-/** Milliseconds since 1970, with what is below a millisecond. */
-export function millis(time: Timestamp | undefined): number | undefined {
-  return time && Number(time.seconds) * 1000 + time.nanos / 1e6;
-}
-
 export function durationMs(duration: Duration | undefined): number | undefined {
   return duration && Number(duration.seconds) * 1000 + duration.nanos / 1e6;
 }
@@ -33,22 +28,9 @@ export function between(ms: number): string {
   return passed < 1000 ? `+${(passed / 1000).toFixed(2)} s` : `+${span(passed)}`;
 }
 
-const CLOCK = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const EXACT = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 });
-const DAY = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
-
-/** "10:41:07". */
-export function clock(ms: number): string {
-  return CLOCK.format(new Date(ms));
-}
 
 /** "10:41:07.279". */
 export function exact(ms: number): string {
   return EXACT.format(new Date(ms));
-}
-
-/** "10:41:07", with its day before it when that is not today. */
-export function moment(ms: number): string {
-  const date = new Date(ms);
-  return date.toDateString() === new Date().toDateString() ? clock(ms) : `${DAY.format(date)}, ${clock(ms)}`;
 }

@@ -1,14 +1,14 @@
 // The latest picture of a job: one that was just taken, else the one that was kept of its end.
 
 import { type Signal, useComputed, useSignal } from '@preact/signals';
+import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 
 import type { App } from '../app.ts';
 import { type Job, JobFile_Kind as Kind, Screenshot_Format as Format, type Screenshot, Screenshot_Source as Source } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
-import { visible } from '../text.ts';
+import { millis, timeOf, visible } from '../text.ts';
 import { Dialog } from '../ui/dialog.tsx';
 import { readFile, save } from './keeping.ts';
-import { millis, moment } from './measure.ts';
 import { Panel } from './panel.tsx';
 import type { TaskView } from './view.ts';
 
@@ -26,7 +26,7 @@ export function pictureOf(taskId: string, shot: Screenshot): Picture {
   return {
     blob: new Blob([shot.image.slice()], { type: jpeg ? 'image/jpeg' : 'image/png' }),
     name: `${taskId}.${jpeg ? 'jpg' : 'png'}`,
-    words: `Taken of ${from}${at === undefined ? '' : ` at ${moment(at)}`}, ${shot.width} \u00d7 ${shot.height}${cut}`,
+    words: `Taken of ${from}${at === undefined ? '' : ` at ${timeOf(at)}`}, ${shot.width} \u00d7 ${shot.height}${cut}`,
   };
 }
 
@@ -61,10 +61,10 @@ function evidence(job: Job | undefined): string | undefined {
   return job?.files.find(({ kind, sizeBytes }) => kind === Kind.SCREENSHOT && sizeBytes <= EVIDENCE_MAX_BYTES)?.name;
 }
 
-function Shown({ picture }: { picture: Picture }) {
+/** Draws with the picture's own address for as long as it is shown, or says that it is none. */
+export function Pictured({ picture, children }: { picture: Picture; children: (href: string) => ComponentChildren }) {
   const href = useSignal('');
   const broken = useSignal(false);
-  const isLarge = useSignal(false);
   useEffect(() => {
     const made = URL.createObjectURL(picture.blob);
     href.value = made;
@@ -72,13 +72,21 @@ function Shown({ picture }: { picture: Picture }) {
   }, [picture.blob]);
   if (broken.value) return <p class="problem" role="alert">This is no picture that a browser can show.</p>;
   if (href.value === '') return null;
+  // The error of a picture does not rise by itself.
+  return <div onErrorCapture={() => { broken.value = true; }}>{children(href.value)}</div>;
+}
+
+function Shown({ picture }: { picture: Picture }) {
+  const isLarge = useSignal(false);
   return (
-    <figure>
-      <button type="button" class="enlarge" aria-label="Enlarge the picture" onClick={() => { isLarge.value = true; }}>
-        <img src={href.value} alt={picture.words} onError={() => { broken.value = true; }} />
-      </button>
-      <figcaption class="quiet">{picture.words}</figcaption>
-      {isLarge.value && <Dialog title={picture.words} leave={() => { isLarge.value = false; }}><img src={href.value} alt={picture.words} /></Dialog>}
-    </figure>
+    <Pictured picture={picture}>{(href) => (
+      <figure>
+        <button type="button" class="enlarge" aria-label="Enlarge the picture" onClick={() => { isLarge.value = true; }}>
+          <img src={href} alt={picture.words} />
+        </button>
+        <figcaption class="quiet">{picture.words}</figcaption>
+        {isLarge.value && <Dialog title={picture.words} leave={() => { isLarge.value = false; }}><img src={href} alt={picture.words} /></Dialog>}
+      </figure>
+    )}</Pictured>
   );
 }

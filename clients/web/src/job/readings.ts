@@ -1,7 +1,7 @@
 // Readings of a job's process tree since this page was opened: enough for a small chart, and no more.
 
 import type { ProcessInfo } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
-import { millis } from './measure.ts';
+import { millis } from '../text.ts';
 
 /** Ten minutes, at one reading a second. Beyond it the oldest ones are let go. */
 export const READINGS_MAX = 600;

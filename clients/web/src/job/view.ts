@@ -31,6 +31,8 @@ export class TaskView {
   readonly sample = signal<Sample | undefined>(undefined);
   /** What was asked. */
   readonly request = signal<ExecuteRequest | undefined>(undefined);
+  /** Why what was asked is not known, or why the job could not be read anew. */
+  readonly problem = signal('');
   readonly changes = signal<readonly Job[]>([]);
   /** Why the history is not whole. */
   readonly historyProblem = signal('');
@@ -45,7 +47,14 @@ export class TaskView {
   #frame: number | undefined;
   readonly #left = new AbortController();
 
-  constructor(private readonly app: App, readonly taskId: string) {}
+  constructor(private readonly app: App, readonly taskId: string) {
+    // What the list knows is drawn at once: what takes the place of another heading would lose the focus.
+    const row = app.store.row(taskId);
+    if (!row) return;
+    this.standing.value = { kind: 'here' };
+    this.job.value = row.job.peek();
+    this.sample.value = row.sample.peek();
+  }
 
   /** Begins to hear, until the function that it gives is called. */
   open(): () => void {
@@ -127,16 +136,20 @@ export class TaskView {
     if (signal.aborted) return;
     if (problem) return this.#lack(problem);
     batch(() => {
+      this.problem.value = '';
       this.request.value = answer.request;
-      if (answer.sample) this.#read(answer.sample);
+      // An answer that was on its way for long tells nothing of a job that has changed since.
+      const isLate = (answer.job?.revision ?? 0n) < (this.job.peek()?.revision ?? 0n);
+      if (answer.sample && !isLate) this.#read(answer.sample);
       if (answer.job) this.#stand(answer.job);
     });
   }
 
   #lack(problem: Problem): void {
     if (problem.reason === 'TASK_NOT_FOUND' || problem.reason === 'TASK_ID_INVALID') this.standing.value = { kind: 'unknown' };
-    // What is shown stays; the connection's own state says that it is cut.
     else if (!this.job.peek()) this.standing.value = { kind: 'failed', why: problem.words };
+    // What is shown stays.
+    else this.problem.value = problem.words;
   }
 
   #stand(job: Job): void {

@@ -8,7 +8,8 @@ export function Dialog({ title, leave, children }: { title: string; leave: () =>
   useEffect(() => {
     const before = document.activeElement;
     dialog.current?.showModal();
-    return () => { if (before instanceof HTMLElement) before.focus(); };
+    // What opened it may be gone.
+    return () => { (before instanceof HTMLElement && before.isConnected ? before : document.getElementById('heading'))?.focus(); };
   }, []);
   const beside = (event: MouseEvent) => { if (event.target === dialog.current) leave(); };
   return (

@@ -1,15 +1,20 @@
 // The list: what of it is to be shown, its rows, and the way to older ones.
 
+import { useEffect, useRef } from 'preact/hooks';
+
 import type { App } from '../app.ts';
 import { askedIn, narrows } from '../list/asked.ts';
 import { OLDER_MAX } from '../list/history.ts';
 import { askList, listQuery } from '../route.ts';
 import { visible } from '../text.ts';
 import { Filters } from './filters.tsx';
+import { useKeptFocus } from './kept_focus.ts';
+import { ShownPicture, shownPicture } from './picture.tsx';
 import { Table } from './table.tsx';
 
 export function List({ app }: { app: App }) {
   const { store } = app;
+  useEffect(() => () => { shownPicture.value = undefined; }, []);
   if (store.arranged.value === 0) return <Unknown app={app} />;
   // Read for its sake: the list may have become empty, or not.
   const shown = store.view.length;
@@ -23,6 +28,7 @@ export function List({ app }: { app: App }) {
         </>
       )}
       <Older app={app} />
+      <ShownPicture />
     </section>
   );
 }
@@ -57,15 +63,19 @@ function Older({ app }: { app: App }) {
   const reach = app.history.reach.value;
   const asked = askedIn(listQuery.value);
   const connected = app.store.connection.value.state === 'live';
+  const section = useRef<HTMLDivElement>(null);
+  const added = useRef<HTMLParagraphElement>(null);
+  useKeptFocus(section, () => added.current);
+  const isBusy = reach.state === 'asking' || !connected;
   return (
-    <div class="older">
+    <div ref={section} class="older">
       {(reach.state === 'more' || reach.state === 'asking' || reach.state === 'failed') && (
-        <button type="button" class="small" disabled={reach.state === 'asking' || !connected} onClick={() => void app.history.ask(asked)}>
+        <button type="button" class="small" aria-disabled={isBusy} onClick={() => { if (!isBusy) void app.history.ask(asked); }}>
           {reach.state === 'asking' ? 'Asking\u2026' : 'Older tasks'}
         </button>
       )}
       {/* Always there, so that what is put into it is announced. */}
-      <p role="status">
+      <p ref={added} role="status" tabIndex={-1}>
         {app.history.added.value}
         {reach.state === 'end' && ' There are no older ones.'}
         {reach.state === 'full' && ` Here are ${OLDER_MAX} older tasks; ask for less to find others.`}

@@ -2,8 +2,8 @@
 
 import type { App } from '../app.ts';
 import { now } from '../clock.ts';
-import { type Job, Job_Status as Status, type Sample, Sample_QueueReason as QueueReason } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
-import { messageOf, reasonOf } from '../reasons.ts';
+import { type Job, Job_Status as Status, type Sample } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
+import { messageOf, queuedOf, reasonOf } from '../reasons.ts';
 import { hrefOf } from '../route.ts';
 import { lookOf } from '../statuses.ts';
 import type { Row } from '../store.ts';
@@ -19,7 +19,7 @@ export function JobCells({ app, row }: { app: App; row: Row }) {
       <What row={row} />
       <Accepted row={row} />
       <Took row={row} />
-      <div role="cell" class="acts"><RowActions app={app} row={row} /></div>
+      <RowActions app={app} row={row} />
     </>
   );
 }
@@ -68,15 +68,6 @@ function Label({ name, value }: { name: string; value: string }) {
   return <button type="button" class="tag" title={`Only tasks with ${words}`} onClick={() => withLabel(name, value)}><bdi>{words}</bdi></button>;
 }
 
-const QUEUE_WORDS: Record<QueueReason, string> = {
-  [QueueReason.QUEUE_REASON_UNSPECIFIED]: '',
-  [QueueReason.SLOT]: 'All slots are taken.',
-  [QueueReason.LAUNCH]: 'Other browsers are coming up.',
-  [QueueReason.MEMORY]: 'Too little memory is free.',
-  [QueueReason.WINDOW]: 'As many windows are open as may be.',
-  [QueueReason.PROFILE]: 'Another task has its profile.',
-};
-
 function Why({ job, sample }: { job: Job; sample: Sample | undefined }) {
   if (!job.done && sample?.progress !== undefined) {
     return (
@@ -86,7 +77,7 @@ function Why({ job, sample }: { job: Job; sample: Sample | undefined }) {
       </p>
     );
   }
-  const queued = job.status === Status.CREATED ? (sample?.queueMessage || ((QUEUE_WORDS[sample?.queueReason ?? 0] as string | undefined) ?? '')) : '';
+  const queued = job.status === Status.CREATED && sample ? queuedOf(sample) : '';
   const message = messageOf(job);
   return (
     <p class="why" title={message === '' ? undefined : visible(message)}>

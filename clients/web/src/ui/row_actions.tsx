@@ -1,25 +1,31 @@
 // What can be done with a task from the list; only what this session may do, and what the task can.
 
 import { useSignal } from '@preact/signals';
+import { useRef } from 'preact/hooks';
 
 import { cancel, type Done, focusWindow, runAgain, takeScreenshot } from '../actions.ts';
 import type { App } from '../app.ts';
-import { Browser_Capability as Capability, type Job, Job_Status as Status, type Screenshot } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
-import { hrefOf } from '../route.ts';
+import type { Job } from '../gen/comet/taskrunner/v1/task_runner_pb.ts';
+import { canCancel, canFocus, canPicture, isStopping } from '../job/can.ts';
+import { pictureOf } from '../job/picture.tsx';
+import { hrefOf, route } from '../route.ts';
 import type { Row } from '../store.ts';
 import { visible } from '../text.ts';
 import { Icon, type IconName } from './icon.tsx';
-import { Picture } from './picture.tsx';
+import { useKeptFocus } from './kept_focus.ts';
+import { shownPicture } from './picture.tsx';
 
 export function RowActions({ app, row }: { app: App; row: Row }) {
   const job = row.job.value;
   const busy = useSignal('');
-  const picture = useSignal<Screenshot | undefined>(undefined);
-  if (!app.store.mayOperate.value) return null;
-  const can = (capability: Capability) => job.isProcessAlive && (job.browser?.capabilities.includes(capability) ?? false);
+  const cell = useRef<HTMLDivElement>(null);
+  useKeptFocus(cell, () => cell.current?.closest('.job')?.querySelector<HTMLElement>('.open'));
+  if (!app.store.mayOperate.value) return <div ref={cell} role="cell" class="acts" />;
 
   /** Does it, and says what came of it. */
   const act = async <T extends object>(name: string, call: () => Promise<Done<T>>): Promise<({ words: string } & T) | undefined> => {
+    // The button stays, with the focus; pressed once more it does nothing.
+    if (busy.peek() === name) return undefined;
     busy.value = name;
     const done = await call();
     busy.value = '';
@@ -41,28 +47,27 @@ export function RowActions({ app, row }: { app: App; row: Row }) {
   };
   const shoot = async () => {
     const done = await act('Screenshot', () => takeScreenshot(app.calls, job.taskId));
-    picture.value = done?.screenshot;
+    // Whoever went on to another page meanwhile looks at something else.
+    if (done && route.peek().page === 'list') shownPicture.value = { picture: pictureOf(job.taskId, done.screenshot), url: job.url };
   };
-  const stopping = job.status === Status.STOPPING || job.cancelRequested;
   const button = (icon: IconName, words: string, press: () => Promise<void>, name = words) => (
-    <button type="button" class="act" disabled={busy.value === words || busy.value === name} aria-label={`${words} ${visible(job.url)}`} title={words}
+    <button type="button" class="act" aria-disabled={busy.value === name} aria-label={`${words} ${visible(job.url)}`} title={words}
       onClick={() => void press()}><Icon of={icon} /></button>
   );
   return (
-    <>
-      {can(Capability.WINDOWS) && job.browser?.headless === false && button('window', 'Focus window', show)}
-      {can(Capability.PAGE_SCREENSHOT) && button('camera', 'Take screenshot', shoot, 'Screenshot')}
+    <div ref={cell} role="cell" class="acts">
+      {canFocus(job) && button('window', 'Focus window', show)}
+      {canPicture(job) && button('camera', 'Take screenshot', shoot, 'Screenshot')}
       {job.done && button('again', 'Run again', again)}
-      {(!job.done || job.isProcessAlive) && <Stop job={job} isStopping={stopping && !job.done} isBusy={busy.value === 'Cancel'} stop={stop} />}
-      {picture.value && <Picture of={picture.value} url={job.url} leave={() => { picture.value = undefined; }} />}
-    </>
+      {(canCancel(job) || isStopping(job)) && <Stop job={job} isBusy={busy.value === 'Cancel'} stop={stop} />}
+    </div>
   );
 }
 
-function Stop({ job, isStopping, isBusy, stop }: { job: Job; isStopping: boolean; isBusy: boolean; stop: () => Promise<void> }) {
-  const words = job.done ? 'Close browser of' : isStopping ? 'Stopping' : 'Cancel';
+function Stop({ job, isBusy, stop }: { job: Job; isBusy: boolean; stop: () => Promise<void> }) {
+  const words = job.done ? 'Close browser of' : isStopping(job) ? 'Stopping' : 'Cancel';
   return (
-    <button type="button" class="act stop" disabled={isStopping || isBusy} aria-label={`${words} ${visible(job.url)}`} title={words.replace(' of', '')}
-      onClick={() => void stop()}><Icon of="cancel" /></button>
+    <button type="button" class="act stop" aria-disabled={isStopping(job) || isBusy} aria-label={`${words} ${visible(job.url)}`} title={words.replace(' of', '')}
+      onClick={() => { if (!isStopping(job)) void stop(); }}><Icon of="cancel" /></button>
   );
 }

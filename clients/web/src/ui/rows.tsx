@@ -7,6 +7,7 @@ import { render } from 'preact';
 import type { App } from '../app.ts';
 import { lookOf } from '../statuses.ts';
 import type { Row } from '../store.ts';
+import { goTo } from './cursor.ts';
 import { JobCells } from './row.tsx';
 
 interface Drawn { element: HTMLElement; release: () => void }
@@ -20,8 +21,10 @@ export class Rows {
   show(indexes: number[], rowHeight: number): void {
     const { store } = this.app;
     const wanted = new Map(indexes.map((index) => [store.view.taskIdAt(index) ?? '', index]));
-    for (const taskId of this.#drawn.keys()) if (!wanted.has(taskId)) this.#drop(taskId);
     const focused = document.activeElement;
+    const left = [...this.#drawn].find(([taskId, { element }]) => !wanted.has(taskId) && element.contains(focused))?.[1].element;
+    const leftIndex = Number(left?.getAttribute('aria-rowindex')) - 2;
+    for (const taskId of this.#drawn.keys()) if (!wanted.has(taskId)) this.#drop(taskId);
     let next = this.body.querySelector('[data-task]');
     for (const [taskId, index] of wanted) {
       const row = store.row(taskId);
@@ -35,10 +38,14 @@ export class Rows {
     }
     // An element that is moved loses the focus.
     if (focused instanceof HTMLElement && focused !== document.activeElement && this.body.contains(focused)) focused.focus({ preventScroll: true });
+    // One that is gone leaves it to the row that came into its place.
+    if (left) goTo(this.app, leftIndex);
   }
 
   clear(): void {
+    const hadFocus = this.body.contains(document.activeElement);
     for (const taskId of this.#drawn.keys()) this.#drop(taskId);
+    if (hadFocus) requestAnimationFrame(() => { if (document.activeElement === document.body) document.getElementById('heading')?.focus(); });
   }
 
   #draw(taskId: string, row: Row): Drawn {

@@ -193,7 +193,7 @@ test('a_job_that_waits_says_its_place_and_why', async () => {
   const page = await openJob(taskId);
   await page.getByRole('heading', { name: /^Waiting/ }).waitFor();
   fake.sample(taskId, { queuePosition: 3, queueMessage: 'all 2 slots are taken' });
-  await page.getByText('Number 3 in the queue: all 2 slots are taken.').waitFor();
+  await page.getByText('Number 3 in the queue. All 2 slots are taken.').waitFor();
 });
 
 test('readings_are_drawn_and_said_without_asking_for_them', async () => {
@@ -305,7 +305,7 @@ test('each_action_says_what_happened', async () => {
   assert.equal(await act(page, 'Cancel').count(), 0);
   await act(page, 'Kill now').click();
   await fake.until('it is asked for by force', () => fake.cancelled.length === 2);
-  await saidBy(page).getByText('Its browser is killed.').waitFor();
+  await saidBy(page).getByText('It is told to be killed.').waitFor();
 });
 
 test('running_again_goes_to_the_page_of_the_new_job', async () => {

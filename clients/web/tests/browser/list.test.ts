@@ -328,7 +328,7 @@ test('each_action_says_what_came_of_it', async () => {
   await notice('Focus window: The task has no window now.');
   await page.getByRole('button', { name: 'Take screenshot https://example.org/live' }).click();
   const dialog = page.getByRole('dialog', { name: 'Screenshot' });
-  await page.waitForFunction(() => document.querySelector<HTMLImageElement>('.picture')?.naturalWidth === 1, undefined);
+  await page.waitForFunction(() => document.querySelector<HTMLImageElement>('dialog img')?.naturalWidth === 1, undefined);
   await dialog.getByRole('button', { name: 'Close' }).click();
   await dialog.waitFor({ state: 'detached' });
   await page.getByRole('button', { name: 'Run again https://example.org/over' }).click();

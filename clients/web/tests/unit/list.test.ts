@@ -207,7 +207,7 @@ test('an_action_says_what_came_of_it', async () => {
   };
   assert.equal(await words({ status: Status.STOPPING }), 'The task is told to end.');
   assert.equal(await words({ status: Status.CANCELLED, done: true }), 'The task is cancelled.');
-  assert.equal(await words({ status: Status.DONE, done: true }), 'The task is over; a browser that was kept open is closed.');
+  assert.equal(await words({ status: Status.DONE, done: true }), 'The task is over; a browser that was kept open is told to close.');
   const failing = { cancelJob: async () => { throw new TypeError('Failed to fetch'); } } as unknown as Calls;
   assert.equal((await cancel(failing, 'a')).problem?.words, 'The service cannot be reached.');
 });

@@ -10,7 +10,7 @@ import { problemOf, sentence } from '../../src/problem.ts';
 import { messageOf, reasonOf } from '../../src/reasons.ts';
 import { codeIn, parsePasted, whyRefused } from '../../src/session.ts';
 import { lookOf } from '../../src/statuses.ts';
-import { linkFor, setOut, span, visible } from '../../src/text.ts';
+import { linkFor, setOut, span, timeOf, visible } from '../../src/text.ts';
 
 const job = (fields: MessageInitShape<typeof JobSchema>) => create(JobSchema, fields);
 const numbers = (of: object) => Object.values(of).filter((value): value is number => typeof value === 'number' && value !== 0);
@@ -104,4 +104,14 @@ test('only_a_call_that_may_have_worked_is_made_again', () => {
   assert.equal(code(Code.ResourceExhausted), 'refused');
   assert.equal(code(Code.Unauthenticated), 'unauthenticated');
   assert.equal(problemOf(new TypeError('Failed to fetch')).words, 'The service cannot be reached.');
+});
+
+test('a_time_has_its_day_when_that_is_not_today_and_its_year_when_that_is_another', () => {
+  const today = new Date();
+  today.setHours(9, 5, 7);
+  assert.equal(timeOf(today.getTime()), '09:05:07');
+  assert.equal(timeOf(new Date(2001, 4, 3, 21, 5, 7).getTime()), '3 May 2001, 21:05:07');
+  // The middle of the year, or of its first half: never today.
+  const other = new Date(today.getFullYear(), today.getMonth() === 5 ? 2 : 5, 15, 0, 0, 1);
+  assert.match(timeOf(other.getTime()), /^15 (Mar|Jun), 00:00:01$/);
 });
