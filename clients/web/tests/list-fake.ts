@@ -41,8 +41,7 @@ export class ListFake {
   constructor(private readonly fake: Fake) {
     Object.assign(fake.more, {
       getRunner: (_: unknown, context: HandlerContext) => {
-        const scope = fake.meet(context);
-        return { ...this.runner, problems: fake.problems, scope };
+        return { scope: fake.meet(context), ...this.runner, problems: fake.problems };
       },
       listJobs: (request: ListJobsRequest, context: HandlerContext) => {
         fake.admit(context);
