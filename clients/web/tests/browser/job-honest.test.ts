@@ -171,3 +171,11 @@ test('a_task_that_waits_says_why_in_the_words_of_the_list', async () => {
   fake.sample(taskId, { queuePosition: 1, queueReason: QueueReason.PROFILE });
   await page.getByText('Next in the queue. Another task has its profile.').waitFor({ timeout: 5000 });
 });
+
+test('what_is_no_picture_is_said_to_be_none', async () => {
+  const name = 'last.png';
+  const taskId = running({ files: [{ name, kind: Kind.SCREENSHOT, sizeBytes: 5n, keptAt: now() }] });
+  jobs.files.set(name, Buffer.from('words'));
+  const page = await openJob(taskId);
+  await page.getByText('This is no picture that a browser can show.').waitFor({ timeout: 5000 });
+});
