@@ -26,6 +26,8 @@ export function Acts({ app, view, taken }: { app: App; view: TaskView; taken: Si
   useKeptFocus(group, () => document.getElementById('heading'));
   const job = view.job.value;
   if (!job) return null;
+  // Until the service has said what this session may do, nothing is offered and nothing denied.
+  if (!app.store.runner.value) return null;
   if (!app.store.mayOperate.value) return <p class="quiet">This session may look on; it may not act.</p>;
 
   const act = async <T extends object>(name: Act, call: () => Promise<Done<T>>, then: (done: T) => void = () => {}) => {
