@@ -20,10 +20,14 @@ use comet_task_runner::browser::{self, Kind};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
     process::{Child, ChildStderr, ChildStdout, Command},
+    signal::unix::{SignalKind, signal},
     time::timeout,
 };
 
-use super::service::{SOON, Service};
+use super::{
+    processes::status_line,
+    service::{SOON, Service},
+};
 
 /// The program without whatever the environment of the tests says to it.
 pub(crate) fn program(args: &[&str]) -> Command {
@@ -75,8 +79,22 @@ struct Call {
     stderr: ChildStderr,
 }
 
+/// Signals that this process was started to ignore, as by `nohup` or behind an `&`, are heard from here on: what it starts
+/// then has them as on a terminal.
+fn heed_signals() {
+    let ignored = status_line(std::process::id(), "SigIgn").unwrap();
+    let ignored = u64::from_str_radix(&ignored, 16).unwrap();
+    for kind in [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::quit()] {
+        if ignored >> (kind.as_raw_value() - 1) & 1 == 1 {
+            // The handler stays for good; an ignored signal, handled, is as good as ignored.
+            drop(signal(kind).unwrap());
+        }
+    }
+}
+
 impl Call {
     fn start(mut command: Command) -> Self {
+        heed_signals();
         Self::of(command.spawn().unwrap())
     }
 

@@ -39,6 +39,7 @@ pub(crate) struct Tty {
 impl Tty {
     /// Runs the call in a terminal of so many rows and columns.
     pub(crate) fn start(call: &Command, rows: u16, columns: u16) -> Self {
+        super::heed_signals();
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
