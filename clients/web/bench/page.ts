@@ -159,7 +159,7 @@ function print(floor: Reading, page: Reading): void {
   const row = (name: string, of: (reading: Reading) => number | undefined, unit: string, most?: number) => {
     const value = of(page);
     const text = (number: number | undefined) => (number === undefined ? '-' : `${number.toFixed(1)} ${unit}`).padStart(12);
-    const judged = most === undefined || value === undefined ? '' : value <= most ? `  (at most ${most}: kept)` : `  (at most ${most}: PASSED)`;
+    const judged = most === undefined || value === undefined ? '' : value <= most ? `  (at most ${most}: kept)` : `  (at most ${most}: MISSED)`;
     console.log(`${name.padEnd(26)}${text(of(floor))}${text(value)}${judged}`);
   };
   console.log(`${JOBS} tasks, ${LIVE} of them live, ${CHANGES_PER_SECOND} changes a second for ${SECONDS} s, scrolled meanwhile`);
