@@ -21,7 +21,7 @@ const OBSERVE: &str = r#"(() => {
     const told = new Set();
     const look = () => {
         const now = performance.now();
-        for (const row of document.querySelectorAll('li.job.good[data-task]')) {
+        for (const row of document.querySelectorAll('.job.good[data-task]')) {
             if (told.has(row.dataset.task)) continue;
             told.add(row.dataset.task);
             __tell(JSON.stringify([row.dataset.task, now]));
