@@ -79,12 +79,15 @@ class Every:
         self.by_one_stream: dict[str, list[int]] = {}
         # Released with each job that is over.
         self.changed = threading.Semaphore(0)
+        # Released by each of the two once it was answered: who never was does not try again.
+        self.answered = threading.Semaphore(0)
         self.threads: list[threading.Thread] = []
 
     def start(self, task_ids: list[str]) -> None:
         for use in (self.awaited, self.all_on_one):
             self.threads.append(threading.Thread(target=use, args=(task_ids,), daemon=True))
             self.threads[-1].start()
+        assert all(self.answered.acquire(timeout=SOON_S) for _ in self.threads)
 
     def join(self) -> None:
         for thread in self.threads:
@@ -98,6 +101,8 @@ class Every:
 
         async def watch_all() -> None:
             async with AsyncRunner(state_dir=self.service.state_dir) as runner:
+                await runner.runner()
+                self.answered.release()
                 await asyncio.gather(*[watch(runner, task_id) for task_id in task_ids])
 
         asyncio.run(watch_all())
@@ -105,6 +110,8 @@ class Every:
     def all_on_one(self, task_ids: list[str]) -> None:
         exited: set[str] = set()
         with Runner(state_dir=self.service.state_dir) as runner:
+            runner.runner()
+            self.answered.release()
             for change in only(runner.watch_jobs(task_ids=task_ids)):
                 assert change.job is not None
                 told = self.by_one_stream.setdefault(change.task_id, [])
