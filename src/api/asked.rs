@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     convert,
-    request::{GRACE_DEFAULT, RETENTION_DEFAULT, timeouts},
+    request::{Faults, GRACE_DEFAULT, RETENTION_DEFAULT, timeouts},
     v1::{
         self, browser,
         execute_request::{
@@ -95,7 +95,7 @@ fn dialogs(dialogs: Option<DialogPolicy>) -> Wire {
 
 /// None when each is what it would be without being named. Zero stands for "without limit".
 fn wire_timeouts(asked: Timeouts) -> Option<v1::Timeouts> {
-    let default = timeouts(&mut super::request::Faults::default(), None);
+    let default = timeouts(&mut Faults::default(), None);
     let named = |asked: Option<Duration>, default: Option<Duration>| {
         wire(asked.unwrap_or(Duration::ZERO)).filter(|_| asked != default)
     };
@@ -117,31 +117,19 @@ mod tests {
     use super::*;
     use crate::{
         api::request::order,
-        job::TaskUrl,
+        job::tests::sample,
         runner::{Mode as Wanted, Order},
     };
 
+    /// With every choice left at its default.
     fn spec() -> Spec {
-        let url = TaskUrl::parse("https://example.org/a").unwrap();
+        let spec = sample::spec();
         Spec {
-            callback_origins: vec![url.origin()],
-            url,
-            browser: "chromium".to_owned(),
-            tier: Tier::Managed,
-            headless: true,
-            profile: Profile::Ephemeral,
-            completion: Completion::Any,
-            fail_on_http_error: false,
-            callback_delivery: CallbackDelivery::Binding,
-            timeouts: timeouts(&mut super::super::request::Faults::default(), None),
+            callback_origins: vec![spec.url.origin()],
+            timeouts: timeouts(&mut Faults::default(), None),
             grace: GRACE_DEFAULT,
-            after_finish: AfterFinish::Close,
             retention: RETENTION_DEFAULT,
-            labels: std::collections::BTreeMap::new(),
-            isolation: Isolation::Process,
-            priority: 0,
-            dialogs: None,
-            wait_for_popups: false,
+            ..spec
         }
     }
 

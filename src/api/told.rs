@@ -133,7 +133,7 @@ impl HttpBody for Told {
         // Before the next message: a stream that always has one ends too.
         if told.over.as_mut().is_some_and(|over| over.as_mut().poll(cx).is_ready()) {
             told.ended = true;
-            // What is behind it ends now, not when the caller has read everything.
+            // What is behind it ends now: at the next frame that the caller has room for, however much there would be.
             told.body = Body::empty();
             let mut trailers = HeaderMap::new();
             status::token_over().add_header(&mut trailers).expect("our own words make headers");

@@ -19,7 +19,7 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
-use super::{CallerTrace, meters::word};
+use super::{CallerTrace, host::in_thread, meters::word};
 use crate::{
     job::{Job, Status, TaskId},
     process::Place,
@@ -57,8 +57,7 @@ impl Traces {
             return;
         }
         let path = place.run_dir().join(TRACE_FILE);
-        let left = tokio::task::spawn_blocking(move || fs::read_to_string(path)).await;
-        let earlier = left.ok().and_then(Result::ok).unwrap_or_default();
+        let earlier = in_thread(move || fs::read_to_string(path)).await.unwrap_or_default();
         let (parent, state) = earlier.split_once('\n').unwrap_or_default();
         let parent = self.context(parent, state);
         let link = Some(parent.span().span_context().clone()).filter(opentelemetry::trace::SpanContext::is_valid);
@@ -69,10 +68,8 @@ impl Traces {
     pub(super) async fn keep(&self, id: TaskId, place: &Place) {
         let Some(words) = self.words(id) else { return };
         let path = place.run_dir().join(TRACE_FILE);
-        match tokio::task::spawn_blocking(move || fs::write(path, words)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(task_id = %id, %error, "a task's place in its trace was not written"),
-            Err(error) => tracing::debug!(task_id = %id, %error, "a task's place in its trace was not written"),
+        if let Err(error) = in_thread(move || fs::write(path, words)).await {
+            tracing::debug!(task_id = %id, %error, "a task's place in its trace was not written");
         }
     }
 
