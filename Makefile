@@ -1,7 +1,7 @@
 # What a developer does with this repository. CI runs `make lint` and `make test`, nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test otel soak lint fmt generate picture newcomer bench bench-page deb upgrade tools
+.PHONY: help demo build test otel soak lint fmt generate picture newcomer bench bench-page deb upgrade tools checks
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ soak: tools ## Launch 600 real browsers, kill half of them at random moments, an
 	COMET_TASK_RUNNER_SOAK_ROUNDS=$${COMET_TASK_RUNNER_SOAK_ROUNDS:-300} cargo test --locked --test it soak:: -- --nocapture
 	COMET_TASK_RUNNER_CAPTURE_ROUNDS=$${COMET_TASK_RUNNER_CAPTURE_ROUNDS:-20} cargo test --locked --test it screenshot_states:: -- --nocapture
 
-lint: proto/node_modules/.package-lock.json ## Check format, code, documentation, contract, clients, and whether what is generated is what its sources make
+lint: checks ## Check format, code, documentation, contract, clients, and whether what is generated is what its sources make
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
@@ -34,7 +34,7 @@ lint: proto/node_modules/.package-lock.json ## Check format, code, documentation
 fmt: ## Format the code
 	cargo fmt
 
-generate: proto/node_modules/.package-lock.json ## Make anew all that is generated: clients' code, the page's files, the references in docs/
+generate: checks ## Make anew all that is generated: clients' code, the page's files, the references in docs/
 	@for check in proto/check.sh clients/web/check.sh clients/node/check.sh clients/python/check.sh; do echo "$$check --write"; "$$check" --write || exit 1; done
 	@mkdir -p docs target
 	cargo run --locked --quiet -- reference metrics >target/metrics.md && mv target/metrics.md docs/metrics.md
@@ -50,8 +50,7 @@ newcomer: ## Follow the README in a clone of its own, and time each step
 bench: ## Measure beside the floor; writes target/bench/results.json
 	cargo bench --locked --bench side_by_side
 
-bench-page: ## Measure the page with 5,000 tasks beside an empty page
-	@tests/install.sh checks
+bench-page: checks ## Measure the page with 5,000 tasks beside an empty page
 	clients/web/bench/run.sh
 
 deb: build ## Make a Debian package: target/deb/comet-task-runner_VERSION_ARCHITECTURE.deb
@@ -64,7 +63,5 @@ upgrade: ## Try an upgrade with tasks that run, from the program of OLD (the new
 tools:
 	@tests/install.sh all
 
-proto/node_modules/.package-lock.json: proto/package-lock.json
+checks:
 	@tests/install.sh checks
-	cd proto && npm ci --no-audit --no-fund
-	@touch $@

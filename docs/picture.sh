@@ -3,26 +3,21 @@
 # (COMET_TASK_RUNNER_BIN, by default target/debug/comet-task-runner), real tasks in a real Chromium, one in each state.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. tests/common.sh
 
 missing() {
     echo "docs/picture.sh: $1" >&2
     exit 1
 }
 command -v npm >/dev/null || missing 'Node.js with npm is not installed'
-for name in chromium chromium-browser google-chrome google-chrome-stable; do
-    [ -n "${CHROMIUM:-}" ] || CHROMIUM=$(command -v "$name" || true)
-done
+find_chromium
 [ -n "$CHROMIUM" ] || missing 'there is no Chromium'
 [ -x "${COMET_TASK_RUNNER_BIN:-target/debug/comet-task-runner}" ] || missing 'the service is not built: cargo build'
-client=clients/page
-if [ ! -e $client/node_modules/.package-lock.json ] || [ $client/package-lock.json -nt $client/node_modules/.package-lock.json ]; then
-    (cd $client && npm ci --no-audit --no-fund --loglevel=error)
-    touch $client/node_modules/.package-lock.json
-fi
+install_node_modules clients/page
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-CHROMIUM=$CHROMIUM node docs/picture.mjs "$work"
+node docs/picture.mjs "$work"
 
 # A page of few colours takes a third of the room with a palette of them.
 pillow=target/tools/pillow

@@ -3,11 +3,9 @@
 # `proto/check.sh --write` brings that page up to date: run it after each change of the contract, and commit.
 set -euo pipefail
 cd "$(dirname "$0")"
+. ../tests/common.sh
 
-if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-    npm ci --no-audit --no-fund --loglevel=error
-    touch node_modules/.package-lock.json
-fi
+install_node_modules .
 page=../docs/api.md
 fresh=$(mktemp)
 trap 'rm -f "$fresh"' EXIT

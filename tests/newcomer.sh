@@ -11,14 +11,9 @@
 # Needs Node.js, a Chromium, Python and grpcurl; a newcomer has them, and so this ends with 1 without them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. tests/common.sh
 
 tests/install.sh all
-client=clients/page
-if [ ! -e $client/node_modules/.package-lock.json ] || [ $client/package-lock.json -nt $client/node_modules/.package-lock.json ]; then
-    (cd $client && npm ci --no-audit --no-fund --loglevel=error)
-    touch $client/node_modules/.package-lock.json
-fi
-for name in chromium chromium-browser google-chrome google-chrome-stable; do
-    [ -n "${CHROMIUM:-}" ] || CHROMIUM=$(command -v "$name" || true)
-done
-CHROMIUM=$CHROMIUM PATH=$PWD/target/tools/bin:$PATH exec node tests/newcomer.mjs "$@"
+install_node_modules clients/page
+find_chromium
+PATH=$PWD/target/tools/bin:$PATH exec node tests/newcomer.mjs "$@"

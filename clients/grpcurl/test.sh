@@ -5,19 +5,12 @@
 # Without grpcurl, Python, a Chromium, Xvfb and openbox it says what was not run, and fails under CI=true.
 set -euo pipefail
 cd "$(dirname "$0")"
-
-missing() {
-    echo "clients/grpcurl/test.sh: not run: $1" >&2
-    [ "${CI:-}" = true ] && exit 1
-    exit 0
-}
+. ../../tests/common.sh
 PATH=$(cd ../.. && pwd)/target/tools/bin:$PATH
 for program in python3 grpcurl Xvfb openbox; do
     command -v "$program" >/dev/null || missing "$program is not installed; tests/install.sh all installs it"
 done
-for name in chromium chromium-browser google-chrome google-chrome-stable; do
-    [ -n "${CHROMIUM:-}" ] || CHROMIUM=$(command -v "$name" || true)
-done
+find_chromium
 [ -n "$CHROMIUM" ] || missing 'there is no Chromium'
 program=${COMET_TASK_RUNNER_BIN:-$(cd ../.. && pwd)/target/debug/comet-task-runner}
 [ -x "$program" ] || missing 'the service is not built: cargo build'

@@ -3,24 +3,11 @@
 # `clients/node/check.sh --write` makes that code anew.
 set -euo pipefail
 cd "$(dirname "$0")"
-
-missing() {
-    echo "clients/node/check.sh: not run: $1" >&2
-    [ "${CI:-}" = true ] && exit 1
-    exit 0
-}
+. ../../tests/common.sh
 command -v npm >/dev/null || missing 'npm is not installed'
 
-# Installs what the lock file says, when it is not what is installed.
-install() {
-    local stamp=$1/node_modules/.package-lock.json
-    if [ ! -e "$stamp" ] || [ "$1/package-lock.json" -nt "$stamp" ]; then
-        (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
-        touch "$stamp"
-    fi
-}
-install .
-install ../../proto
+install_node_modules . --ignore-scripts
+install_node_modules ../../proto --ignore-scripts
 
 # Leaves below $1, in the same place as here, what the contract makes.
 make_into() {

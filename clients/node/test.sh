@@ -5,21 +5,12 @@
 # Without Node.js it says that nothing was run, and without the service what was not; under CI=true it fails.
 set -euo pipefail
 cd "$(dirname "$0")"
-
-missing() {
-    echo "clients/node/test.sh: not run: $1" >&2
-    [ "${CI:-}" = true ] && exit 1
-    exit 0
-}
+. ../../tests/common.sh
 command -v node >/dev/null || missing 'Node.js is not installed'
 command -v npm >/dev/null || missing 'npm is not installed'
-node -e 'const [major, minor] = process.versions.node.split(".").map(Number); process.exit(major > 20 || (major === 20 && minor >= 18) ? 0 : 1)' ||
-    missing 'Node.js is older than 20.18'
+node_is 20 18 || missing 'Node.js is older than 20.18'
 
-if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
-    touch node_modules/.package-lock.json
-fi
+install_node_modules . --ignore-scripts
 
 # The Rust tests leave it; whoever runs only these has it made here.
 stub=../../target/tmp/stub_browser

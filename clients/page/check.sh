@@ -2,21 +2,15 @@
 # Checks that the page's client is less than 2 kB, and is what its types say.
 set -euo pipefail
 cd "$(dirname "$0")"
+. ../../tests/common.sh
 
 size=$(wc -c <comet-task.js)
 if [ "$size" -gt 2048 ]; then
     echo "clients/page/comet-task.js has $size bytes, and 2048 are promised" >&2
     exit 1
 fi
-if ! command -v npm >/dev/null; then
-    echo "clients/page/check.sh: types not checked: Node.js with npm is not installed" >&2
-    [ "${CI:-}" = true ] && exit 1
-    exit 0
-fi
-if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-    npm ci --no-audit --no-fund --loglevel=error
-    touch node_modules/.package-lock.json
-fi
+command -v npm >/dev/null || missing 'the check of its types, since Node.js with npm is not installed'
+install_node_modules .
 
 # The module as it is, apart from the types that are declared beside it.
 work=$(mktemp -d)

@@ -3,17 +3,10 @@
 # `clients/web/check.sh --write` brings both up to date.
 set -euo pipefail
 cd "$(dirname "$0")"
+. ../../tests/common.sh
 
-# Installs what the lock file says, when it is not what is installed.
-install() {
-    local stamp=$1/node_modules/.package-lock.json
-    if [ ! -e "$stamp" ] || [ "$1/package-lock.json" -nt "$stamp" ]; then
-        (cd "$1" && npm ci --no-audit --no-fund --loglevel=error)
-        touch "$stamp"
-    fi
-}
-install .
-install ../../proto
+install_node_modules .
+install_node_modules ../../proto
 
 # Leaves below $1, in the same places as here, what the sources make.
 make_into() {

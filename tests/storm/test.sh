@@ -5,20 +5,12 @@
 # Without Node.js, Chromium or one of these it says what was not run, and fails under CI=true.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-
-missing() {
-    echo "tests/storm/test.sh: not run: $1" >&2
-    [ "${CI:-}" = true ] && exit 1
-    exit 0
-}
+. tests/common.sh
 command -v node >/dev/null || missing 'Node.js is not installed'
 for made in target/tools/python-client/bin/python clients/node/dist/index.js clients/web/node_modules/playwright-core \
     "${COMET_TASK_RUNNER_BIN:-target/debug/comet-task-runner}" target/tmp/stub_browser; do
     [ -e "$made" ] || missing "$made is not made yet"
 done
-browser=${CHROMIUM:-}
-for name in chromium chromium-browser google-chrome google-chrome-stable; do
-    [ -n "$browser" ] || browser=$(command -v "$name" || true)
-done
-[ -n "$browser" ] || missing 'there is no Chromium'
-CHROMIUM=$browser exec node tests/storm/storm.mjs
+find_chromium
+[ -n "$CHROMIUM" ] || missing 'there is no Chromium'
+exec node tests/storm/storm.mjs

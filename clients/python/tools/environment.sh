@@ -1,10 +1,6 @@
 # Read by check.sh and test.sh: makes the Python environment that they use, when it is not that of requirements.txt.
 # Leaves its programs' directory in $bin. Without Python it says what was not run, and fails under CI=true.
-missing() {
-    echo "clients/python/$(basename "$0"): not run: $1" >&2
-    [ "${CI:-}" = true ] && exit 1
-    exit 0
-}
+. ../../tests/common.sh
 command -v python3 >/dev/null || missing 'Python is not installed'
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || missing 'Python is older than 3.11'
 
