@@ -1,40 +1,26 @@
 // What is told without being asked for, in a real browser: ends where notifications cannot be shown, and problems of the runner.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 
-import type { Browser, BrowserContext } from 'playwright-core';
+
 
 import { ASK_AGAIN_MS } from '../../src/acquaintance.ts';
 import { Job_Reason as Reason, Job_Status as Status } from '../../src/gen/comet/taskrunner/v1/task_runner_pb.ts';
-import { Fake } from '../fake.ts';
+import type { Fake } from '../fake.ts';
 import { JobFake, now } from '../job-fake.ts';
-import { type Complaints, connection, DIST, launch, listen, open } from './support.ts';
+import { beforeFake, connection, open, signedIn } from './support.ts';
 
-let browser: Browser;
 let fake: Fake;
-let context: BrowserContext;
-let heard: Complaints;
 
-before(async () => { browser = await launch(); });
-after(() => browser.close());
-beforeEach(async () => {
-  fake = new Fake(DIST);
+const at = beforeFake((made) => {
+  fake = made;
   new JobFake(fake);
-  await fake.start();
-  const localStorage = [{ name: 'comet-task-runner.session', value: 'good' }];
-  context = await browser.newContext({ storageState: { cookies: [], origins: [{ origin: fake.url, localStorage }] } });
-  heard = listen(context);
-});
-afterEach(async () => {
-  await context.close();
-  await fake.kill();
-  assert.deepEqual(heard.errors, []);
-});
+}, signedIn);
 
 test('a_browser_that_cannot_notify_shows_the_end_all_the_same_and_takes_the_offer_back', async () => {
   // As Chrome on Android has it.
-  await context.addInitScript(() => {
+  await at.context.addInitScript(() => {
     class Forbidden {
       static permission = 'granted';
       constructor() { throw new TypeError('Illegal constructor. Use ServiceWorkerRegistration.showNotification() instead.'); }
@@ -46,7 +32,7 @@ test('a_browser_that_cannot_notify_shows_the_end_all_the_same_and_takes_the_offe
   const taskId = fake.taskId();
   fake.change(taskId, {});
   fake.change(taskId, { status: Status.RUNNING, reason: Reason.LAUNCHED, startedAt: now(), isProcessAlive: true });
-  const page = await open(context, `${fake.url}/#/tasks/${taskId}`);
+  const page = await open(at.context, `${fake.url}/#/tasks/${taskId}`);
   await connection(page, 'Live');
   await page.getByRole('button', { name: 'Notify me when tasks end' }).click();
   await page.getByRole('heading', { name: /^Running/ }).waitFor();
@@ -60,11 +46,11 @@ test('a_browser_that_cannot_notify_shows_the_end_all_the_same_and_takes_the_offe
 
 test('what_stands_in_the_way_of_tasks_comes_and_goes_while_somebody_looks', async () => {
   // The clock of the page can be moved, that of a worker cannot.
-  await context.addInitScript(() => { delete (globalThis as { SharedWorker?: unknown }).SharedWorker; });
-  await context.clock.install();
+  await at.context.addInitScript(() => { delete (globalThis as { SharedWorker?: unknown }).SharedWorker; });
+  await at.context.clock.install();
   const taskId = fake.taskId();
   fake.change(taskId, {});
-  const page = await open(context, fake.url);
+  const page = await open(at.context, fake.url);
   await connection(page, 'Live');
   await page.getByText('Version 1.2.3').waitFor();
   const problem = page.getByText('the disk is full; make room');
@@ -74,7 +60,7 @@ test('what_stands_in_the_way_of_tasks_comes_and_goes_while_somebody_looks', asyn
     for (let part = 1; part <= 2; part += 1) {
       fake.change(taskId, { status: Status.RUNNING, reason: Reason.LAUNCHED, message: `${words} ${part}` });
       await page.getByText(`${words} ${part}`).waitFor();
-      await context.clock.fastForward(ASK_AGAIN_MS / 2);
+      await at.context.clock.fastForward(ASK_AGAIN_MS / 2);
     }
   };
   await pass('first');

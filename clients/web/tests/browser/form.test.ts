@@ -1,28 +1,23 @@
 // The form over steps to other pages, in a real browser: what is written stays, and what came of it is told.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 
 import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 
 import type { ExecuteRequest } from '../../src/gen/comet/taskrunner/v1/task_runner_pb.ts';
 import { ErrorInfoSchema } from '../../src/gen/google/rpc/error_details_pb.ts';
-import { Fake } from '../fake.ts';
+import type { Fake } from '../fake.ts';
 import { JobFake } from '../job-fake.ts';
-import { type Complaints, connection, DIST, launch, listen, open } from './support.ts';
+import { beforeFake, connection, open, signedIn } from './support.ts';
 
-let browser: Browser;
 let fake: Fake;
-let context: BrowserContext;
-let heard: Complaints;
 /** Executes that wait for their answer. */
 let waiting: ((refusal: ConnectError) => void)[];
 
-before(async () => { browser = await launch(); });
-after(() => browser.close());
-beforeEach(async () => {
-  fake = new Fake(DIST);
+const at = beforeFake((made) => {
+  fake = made;
   new JobFake(fake);
   waiting = [];
   fake.more.execute = async ({ validateOnly }: ExecuteRequest, execution: HandlerContext) => {
@@ -34,19 +29,10 @@ beforeEach(async () => {
     });
   };
   fake.change(fake.taskId(), { url: 'http://example.test/other' });
-  await fake.start();
-  const localStorage = [{ name: 'comet-task-runner.session', value: 'good' }];
-  context = await browser.newContext({ storageState: { cookies: [], origins: [{ origin: fake.url, localStorage }] } });
-  heard = listen(context);
-});
-afterEach(async () => {
-  await context.close();
-  await fake.kill();
-  assert.deepEqual(heard.errors, []);
-});
+}, signedIn);
 
 async function enter(): Promise<Page> {
-  const page = await open(context, fake.url);
+  const page = await open(at.context, fake.url);
   await connection(page, 'Live');
   return page;
 }

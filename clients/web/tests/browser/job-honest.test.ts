@@ -1,42 +1,28 @@
 // What a task's page says when it does not know, and what it offers to whom.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 
 import { Code, ConnectError } from '@connectrpc/connect';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 
 import {
   GetRunnerResponse_Scope as Scope, Job_Reason as Reason, Job_Status as Status, JobFile_Kind as Kind, Sample_QueueReason as QueueReason,
 } from '../../src/gen/comet/taskrunner/v1/task_runner_pb.ts';
-import { Fake } from '../fake.ts';
+import type { Fake } from '../fake.ts';
 import { JobFake, now } from '../job-fake.ts';
 import { CAPABILITIES, ListFake } from '../list-fake.ts';
-import { type Complaints, connection, DIST, launch, listen, open } from './support.ts';
+import { beforeFake, connection, open, signedIn } from './support.ts';
 
-let browser: Browser;
 let fake: Fake;
 let list: ListFake;
 let jobs: JobFake;
-let context: BrowserContext;
-let heard: Complaints;
 
-before(async () => { browser = await launch(); });
-after(() => browser.close());
-beforeEach(async () => {
-  fake = new Fake(DIST);
+const at = beforeFake((made) => {
+  fake = made;
   list = new ListFake(fake);
   jobs = new JobFake(fake);
-  await fake.start();
-  context = await browser.newContext({ viewport: { width: 1100, height: 900 }, acceptDownloads: true,
-    storageState: { cookies: [], origins: [{ origin: fake.url, localStorage: [{ name: 'comet-task-runner.session', value: 'good' }] }] } });
-  heard = listen(context);
-});
-afterEach(async () => {
-  await context.close();
-  await fake.kill();
-  assert.deepEqual(heard.errors, []);
-});
+}, (url) => ({ viewport: { width: 1100, height: 900 }, acceptDownloads: true, ...signedIn(url) }));
 
 const BROWSER = { name: 'chromium', headless: false, capabilities: CAPABILITIES };
 function running(fields: object = {}): string {
@@ -44,7 +30,7 @@ function running(fields: object = {}): string {
 }
 
 async function openJob(taskId: string): Promise<Page> {
-  const page = await open(context, `${fake.url}/#/tasks/${taskId}`);
+  const page = await open(at.context, `${fake.url}/#/tasks/${taskId}`);
   await connection(page, 'Live');
   return page;
 }
@@ -114,7 +100,7 @@ test('what_was_asked_is_said_to_be_unread_and_can_be_read_again', async () => {
 test('a_reading_that_comes_late_is_not_put_over_an_ended_task', async () => {
   const taskId = running();
   jobs.sample = { pageTitle: 'Long gone' };
-  const page = await context.newPage();
+  const page = await at.context.newPage();
   let release = () => {};
   const held = new Promise<void>((resolve) => { release = resolve; });
   let answered = () => {};
@@ -158,8 +144,7 @@ test('one_file_is_saved_at_a_time', async () => {
   release();
   await (await saving).path();
   assert.equal(await page.evaluate(() => (globalThis as unknown as { revoked: number }).revoked), 0, 'its address lasts until it is surely taken');
-  await button('Save b.txt').click();
-  await page.waitForEvent('download');
+  await Promise.all([page.waitForEvent('download'), button('Save b.txt').click()]);
   assert.deepEqual(jobs.filesRead.map(({ name }) => name), ['a.txt', 'b.txt']);
 });
 

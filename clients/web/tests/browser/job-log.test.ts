@@ -1,37 +1,23 @@
 // The log on a job's own page: live, bounded, shared among tabs, and honest when it is not live.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 
 import { Job_Reason as Reason, Job_Status as Status, LogEntry_Level as Level, LogEntry_Source as Source } from '../../src/gen/comet/taskrunner/v1/task_runner_pb.ts';
-import { Fake } from '../fake.ts';
+import type { Fake } from '../fake.ts';
 import { JobFake, now } from '../job-fake.ts';
 import { accessible } from './job-support.ts';
-import { type Complaints, connection, DIST, launch, listen, open } from './support.ts';
+import { beforeFake, connection, open, signedIn } from './support.ts';
 
-let browser: Browser;
 let fake: Fake;
 let jobs: JobFake;
-let context: BrowserContext;
-let heard: Complaints;
 
-before(async () => { browser = await launch(); });
-after(() => browser.close());
-beforeEach(async () => {
-  fake = new Fake(DIST);
+const at = beforeFake((made) => {
+  fake = made;
   jobs = new JobFake(fake);
-  await fake.start();
-  const localStorage = [{ name: 'comet-task-runner.session', value: 'good' }];
-  context = await browser.newContext({ viewport: { width: 1100, height: 900 }, storageState: { cookies: [], origins: [{ origin: fake.url, localStorage }] } });
-  heard = listen(context);
-});
-afterEach(async () => {
-  await context.close();
-  await fake.kill();
-  assert.deepEqual(heard.errors, []);
-});
+}, (url) => ({ viewport: { width: 1100, height: 900 }, ...signedIn(url) }));
 
 function running(): string {
   const taskId = fake.taskId();
@@ -41,7 +27,7 @@ function running(): string {
 }
 
 async function openJob(taskId: string): Promise<Page> {
-  const page = await open(context, `${fake.url}/#/tasks/${taskId}`);
+  const page = await open(at.context, `${fake.url}/#/tasks/${taskId}`);
   await connection(page, 'Live');
   return page;
 }
@@ -194,7 +180,7 @@ test('a_worker_that_dies_takes_no_line_of_the_log_with_it', async () => {
   jobs.say(taskId, { text: 'before' });
   const page = await openJob(taskId);
   await entries(page).getByText('before').waitFor();
-  const devtools = await browser.newBrowserCDPSession();
+  const devtools = await at.browser.newBrowserCDPSession();
   const { targetInfos } = await devtools.send('Target.getTargets');
   const worker = targetInfos.find(({ type, url }) => type === 'shared_worker' && url.startsWith(fake.url));
   assert.ok(worker);

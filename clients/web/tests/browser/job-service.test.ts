@@ -1,16 +1,13 @@
 // A job's own page before the real service and real tasks.
 
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 
-import { freePort, Pages, Proxy, Service } from '../service.ts';
 import { accessible, wholeScreenshot } from './job-support.ts';
-import { type Complaints, connection, launch, listen, open, ROOT } from './support.ts';
+import { beforeService, connection, missing, open } from './support.ts';
 
-const PROGRAM = process.env.COMET_TASK_RUNNER_BIN ?? `${ROOT}target/debug/comet-task-runner`;
 const HOSTILE = '<img src=x onerror="document.title=1">';
 const SCRIPTS = {
   '/report': 'cometTask.done({ invoices: 12, total: "1,204.50" })',
@@ -20,51 +17,24 @@ const SCRIPTS = {
     const link = document.createElement('a'); link.href = URL.createObjectURL(new Blob(['whole\\n'])); link.download = 'report.txt'; link.click()`,
 };
 
-const missing = existsSync(PROGRAM) ? false : `${PROGRAM} is not built: cargo build`;
-if (missing && process.env.CI) throw new Error(missing);
-
 describe("a job's page before the service", { skip: missing }, () => {
-  let browser: Browser;
-  let context: BrowserContext;
-  let heard: Complaints;
-  let pages: Pages;
-  let proxy: Proxy;
-  let service: Service;
-
-  before(async () => { browser = await launch(); });
-  after(() => browser.close());
-  beforeEach(async () => {
-    pages = await new Pages(SCRIPTS).start();
-    proxy = await new Proxy().start();
-    service = new Service(PROGRAM, await freePort(), proxy.port);
-    proxy.target = service.port;
-    context = await browser.newContext({ viewport: { width: 1200, height: 900 } });
-    heard = listen(context);
-    await service.start();
-  });
-  afterEach(async (test) => {
-    await context.close();
-    pages.stop();
-    proxy.stop();
-    await service.remove();
-    assert.deepEqual(heard.errors, [], `${test.name}\n${service.log}`);
-  });
+  const at = beforeService(SCRIPTS, { viewport: { width: 1200, height: 900 } });
 
   /** The page of a new task, whose browser is up and shows its own page. */
   async function running(path: string): Promise<Page> {
-    const page = await open(context, service.link);
+    const page = await open(at.context, at.service.link);
     await connection(page, 'Live');
     const taskId = await execute(path);
-    await page.goto(`http://127.0.0.1:${proxy.port}/#/tasks/${taskId}`);
+    await page.goto(`http://127.0.0.1:${at.proxy.port}/#/tasks/${taskId}`);
     await page.getByText('The page is there (HTTP 200).').first().waitFor();
     return page;
   }
 
   async function execute(path: string): Promise<string> {
-    const answer = await fetch(`http://127.0.0.1:${service.port}/comet.taskrunner.v1.TaskRunner/Execute`, {
+    const answer = await fetch(`http://127.0.0.1:${at.service.port}/comet.taskrunner.v1.TaskRunner/Execute`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${service.token}` },
-      body: JSON.stringify({ url: pages.url(path), labels: { team: 'billing', run: 'nightly' } }),
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${at.service.token}` },
+      body: JSON.stringify({ url: at.pages.url(path), labels: { team: 'billing', run: 'nightly' } }),
     });
     const { taskId } = await answer.json() as { taskId: string };
     return taskId;
@@ -83,7 +53,7 @@ describe("a job's page before the service", { skip: missing }, () => {
     await page.waitForFunction(() => (document.querySelector('.enlarge img') as HTMLImageElement).naturalWidth > 100);
     await accessible(page);
     await wholeScreenshot(page, 'running');
-    pages.release('/report');
+    at.pages.release('/report');
     await becomes(page, 'Done');
     await panel(page, 'Result').getByText('"invoices": 12').waitFor();
     await panel(page, 'What is known').getByText('Nothing left').waitFor();
@@ -95,12 +65,12 @@ describe("a job's page before the service", { skip: missing }, () => {
     await panel(page, 'What is known').getByText('Nothing left').waitFor();
     await page.waitForFunction((count) => document.querySelectorAll('.changes [data-revision]').length === count, told.length);
     assert.deepEqual(await revisions(page), told);
-    assert.equal(proxy.calls('WatchJobs') + proxy.calls('WatchJob') + proxy.calls('GetStatus') <= 6, true, proxy.requests.join('\n'));
+    assert.equal(at.proxy.calls('WatchJobs') + at.proxy.calls('WatchJob') + at.proxy.calls('GetStatus') <= 6, true, at.proxy.requests.join('\n'));
   });
 
   test('shows_what_a_failed_task_showed_last_and_runs_it_again', async () => {
     const page = await running('/fails');
-    pages.release('/fails');
+    at.pages.release('/fails');
     await becomes(page, 'Failed');
     await page.locator('.task-message').getByText('no such customer').waitFor();
     await panel(page, 'Picture').getByText('What the page showed last, before the end').waitFor();
@@ -121,7 +91,7 @@ describe("a job's page before the service", { skip: missing }, () => {
 
   test('shows_the_words_of_a_hostile_page_as_words_and_saves_what_it_downloaded', async () => {
     const page = await running('/hostile');
-    pages.release('/hostile');
+    at.pages.release('/hostile');
     await panel(page, 'Log').getByText(HOSTILE).waitFor();
     await page.locator('.task-head .progress').getByText(HOSTILE).waitFor();
     assert.equal(await page.locator('main img').count(), 0);
@@ -137,9 +107,9 @@ describe("a job's page before the service", { skip: missing }, () => {
   test('goes_on_over_a_restart_of_the_service', async () => {
     const page = await running('/stays');
     await panel(page, 'Log').getByRole('status').filter({ hasText: 'Live' }).waitFor();
-    await service.stop('SIGTERM');
+    await at.service.stop('SIGTERM');
     await panel(page, 'Log').getByText('Not live.').waitFor();
-    await service.start();
+    await at.service.start();
     await connection(page, 'Live');
     await panel(page, 'Log').getByRole('status').filter({ hasText: 'Live' }).waitFor();
     await act(page, 'Cancel').click();
@@ -151,11 +121,11 @@ describe("a job's page before the service", { skip: missing }, () => {
 
   test('tells_five_pages_of_a_task_by_two_streams_and_answers_their_calls', async () => {
     const first = await running('/stays');
-    const tabs = [first, ...await Promise.all(Array.from({ length: 4 }, () => open(context, first.url())))];
+    const tabs = [first, ...await Promise.all(Array.from({ length: 4 }, () => open(at.context, first.url())))];
     for (const tab of tabs) await panel(tab, 'Log').getByRole('status').filter({ hasText: 'Live' }).waitFor();
     await act(tabs[4] as Page, 'Cancel').click();
     await Promise.all(tabs.map((tab) => becomes(tab, 'Cancelled')));
-    assert.deepEqual([proxy.calls('WatchJobs'), proxy.calls('ReadLog')], [1, 1]);
+    assert.deepEqual([at.proxy.calls('WatchJobs'), at.proxy.calls('ReadLog')], [1, 1]);
   });
 });
 

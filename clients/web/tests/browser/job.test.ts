@@ -1,21 +1,21 @@
 // A job's own page in a real browser, before a service that tells what each test wants told.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 
 import {
   Browser_Capability as Capability, Browser_Tier as Tier, CallbackReportSchema, Dialog_Kind as Dialog, FocusWindowResponse_Outcome as Outcome,
   Job_Reason as Reason, JobSchema, Job_Status as Status, JobFile_Kind as Kind, Page_LoadState as LoadState, Resources_MemorySource as MemorySource,
   TreeEnd_Step as Step,
 } from '../../src/gen/comet/taskrunner/v1/task_runner_pb.ts';
-import { Fake } from '../fake.ts';
+import type { Fake } from '../fake.ts';
 import { JobFake, now, PIXEL } from '../job-fake.ts';
 import { accessible, fits, wholeScreenshot } from './job-support.ts';
-import { type Complaints, connection, DIST, launch, listen, open } from './support.ts';
+import { beforeFake, connection, open, signedIn } from './support.ts';
 
 const HOSTILE = '<img src=x onerror="document.title=1">';
 const HEADED = {
@@ -24,27 +24,15 @@ const HEADED = {
 };
 type Fields = MessageInitShape<typeof JobSchema>;
 
-let browser: Browser;
 let fake: Fake;
 let jobs: JobFake;
-let context: BrowserContext;
-let heard: Complaints;
 
-before(async () => { browser = await launch(); });
-after(() => browser.close());
-beforeEach(async () => {
-  fake = new Fake(DIST);
+const at = beforeFake((made) => {
+  fake = made;
   jobs = new JobFake(fake);
-  await fake.start();
-  context = await browser.newContext({ viewport: { width: 1100, height: 900 }, permissions: ['clipboard-read', 'clipboard-write'], acceptDownloads: true,
-    storageState: { cookies: [], origins: [{ origin: fake.url, localStorage: [{ name: 'comet-task-runner.session', value: 'good' }] }] } });
-  heard = listen(context);
-});
-afterEach(async () => {
-  await context.close();
-  await fake.kill();
-  assert.deepEqual(heard.errors, []);
-});
+}, (url) => (
+  { viewport: { width: 1100, height: 900 }, permissions: ['clipboard-read', 'clipboard-write'], acceptDownloads: true, ...signedIn(url) }
+));
 
 /** A job that runs. */
 function running(fields: Fields = {}): string {
@@ -59,7 +47,7 @@ function running(fields: Fields = {}): string {
 }
 
 async function openJob(taskId: string): Promise<Page> {
-  const page = await open(context, `${fake.url}/#/tasks/${taskId}`);
+  const page = await open(at.context, `${fake.url}/#/tasks/${taskId}`);
   await connection(page, 'Live');
   return page;
 }

@@ -1,42 +1,28 @@
 // Where the keyboard is after something that it stood at has gone, and that pictures outlive their rows.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 
 import { create } from '@bufbuild/protobuf';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 
 import { Job_Reason as Reason, Job_Status as Status, JobSchema } from '../../src/gen/comet/taskrunner/v1/task_runner_pb.ts';
-import { Fake } from '../fake.ts';
+import type { Fake } from '../fake.ts';
 import { JobFake, now } from '../job-fake.ts';
 import { CAPABILITIES, ListFake } from '../list-fake.ts';
-import { type Complaints, connection, DIST, launch, listen, open } from './support.ts';
+import { beforeFake, connection, open, signedIn } from './support.ts';
 
-let browser: Browser;
 let fake: Fake;
 let list: ListFake;
-let context: BrowserContext;
-let heard: Complaints;
 
-before(async () => { browser = await launch(); });
-after(() => browser.close());
-beforeEach(async () => {
-  fake = new Fake(DIST);
+const at = beforeFake((made) => {
+  fake = made;
   list = new ListFake(fake);
   new JobFake(fake);
-  await fake.start();
-  context = await browser.newContext({ viewport: { width: 1280, height: 800 },
-    storageState: { cookies: [], origins: [{ origin: fake.url, localStorage: [{ name: 'comet-task-runner.session', value: 'good' }] }] } });
-  heard = listen(context);
-});
-afterEach(async () => {
-  await context.close();
-  await fake.kill();
-  assert.deepEqual(heard.errors, []);
-});
+}, (url) => ({ viewport: { width: 1280, height: 800 }, ...signedIn(url) }));
 
 async function enter(path = '/'): Promise<Page> {
-  const page = await open(context, `${fake.url}${path}`);
+  const page = await open(at.context, `${fake.url}${path}`);
   await connection(page, 'Live');
   return page;
 }

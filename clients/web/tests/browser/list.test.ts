@@ -2,46 +2,31 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 
 import { create } from '@bufbuild/protobuf';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 
 import {
   ExecuteRequest_AfterFinish as AfterFinish, GetRunnerResponse_LoadSchema, GetRunnerResponse_Scope as Scope, Job_Reason as Reason, Job_Status as Status, JobSchema,
   Sample_QueueReason as QueueReason,
 } from '../../src/gen/comet/taskrunner/v1/task_runner_pb.ts';
-import { Fake } from '../fake.ts';
+import type { Fake } from '../fake.ts';
 import { CAPABILITIES, ListFake } from '../list-fake.ts';
-import { type Complaints, connection, DIST, launch, listen, open, screenshot } from './support.ts';
+import { beforeFake, connection, open, screenshot, signedIn } from './support.ts';
 
 const AXE = readFileSync('node_modules/axe-core/axe.min.js', 'utf8');
 
-let browser: Browser;
 let fake: Fake;
 let list: ListFake;
-let context: BrowserContext;
-let heard: Complaints;
 
-before(async () => { browser = await launch(); });
-after(() => browser.close());
-beforeEach(async () => {
-  fake = new Fake(DIST);
+const at = beforeFake((made) => {
+  fake = made;
   list = new ListFake(fake);
-  await fake.start();
-  context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-  // There is no storage before the first page.
-  await context.addInitScript(() => { if (location.protocol === 'http:') localStorage.setItem('comet-task-runner.session', 'good'); });
-  heard = listen(context);
-});
-afterEach(async () => {
-  await context.close();
-  await fake.kill();
-  assert.deepEqual(heard.errors, []);
-});
+}, (url) => ({ viewport: { width: 1280, height: 800 }, ...signedIn(url) }));
 
 async function enter(path = '/'): Promise<Page> {
-  const page = await open(context, `${fake.url}${path}`);
+  const page = await open(at.context, `${fake.url}${path}`);
   await connection(page, 'Live');
   return page;
 }
@@ -432,7 +417,7 @@ test('title_and_icon_count_what_runs_and_what_failed', async () => {
 });
 
 test('whoever_asks_is_told_of_ends_while_the_page_is_hidden', async () => {
-  await context.addInitScript(() => {
+  await at.context.addInitScript(() => {
     const told: string[] = [];
     class Told extends EventTarget {
       static permission = 'default';

@@ -1,39 +1,25 @@
 // The built page in a real browser, before a service that breaks what each test wants broken.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 
 import { Job_Reason as Reason, Job_Status as Status } from '../../src/gen/comet/taskrunner/v1/task_runner_pb.ts';
-import { Fake } from '../fake.ts';
-import { type Complaints, connection, DIST, launch, listen, open, screenshot, SOON } from './support.ts';
+import type { Fake } from '../fake.ts';
+import { beforeFake, connection, open, screenshot, SOON } from './support.ts';
 
 const KEY = 'comet-task-runner.session';
 const HOSTILE = '<img src=x onerror="document.title=1">';
 
-let browser: Browser;
 let fake: Fake;
-let context: BrowserContext;
-let heard: Complaints;
 
-before(async () => { browser = await launch(); });
-after(() => browser.close());
-beforeEach(async () => {
-  fake = await new Fake(DIST).start();
-  context = await browser.newContext({ viewport: { width: 900, height: 640 } });
-  heard = listen(context);
-});
-afterEach(async () => {
-  await context.close();
-  await fake.kill();
-  assert.deepEqual(heard.errors, []);
-});
+const at = beforeFake((made) => { fake = made; }, () => ({ viewport: { width: 900, height: 640 } }));
 
 /** A page that is let in. */
 async function enter(): Promise<Page> {
   fake.codes.set('once', 'good');
-  const page = await open(context, `${fake.url}/#code=once`);
+  const page = await open(at.context, `${fake.url}/#code=once`);
   await connection(page, 'Live');
   return page;
 }
@@ -43,13 +29,13 @@ const ended = () => ({ done: true, startedAt: time(), finishedAt: time() });
 
 test('a_link_lets_a_browser_in_once_and_leaves_no_trace', async () => {
   fake.codes.set('once', 'good');
-  const page = await open(context, `${fake.url}/#code=once`);
+  const page = await open(at.context, `${fake.url}/#code=once`);
   await page.getByText('No tasks yet').waitFor();
   assert.equal(page.url(), `${fake.url}/`);
   await page.reload();
   await connection(page, 'Live');
   await screenshot(page, 'empty');
-  const stranger = await browser.newContext();
+  const stranger = await at.browser.newContext();
   const other = await open(stranger, `${fake.url}/#code=once`);
   await other.getByText('This link has been used already').waitFor();
   assert.equal(other.url(), `${fake.url}/`);
@@ -63,7 +49,7 @@ test('a_link_lets_a_browser_in_once_and_leaves_no_trace', async () => {
 });
 
 test('a_link_that_is_opened_in_the_open_page_lets_in', async () => {
-  const page = await open(context, fake.url);
+  const page = await open(at.context, fake.url);
   await connection(page, 'Token needed');
   fake.codes.set('once', 'good');
   await page.goto(`${fake.url}/#code=once`);
@@ -72,8 +58,8 @@ test('a_link_that_is_opened_in_the_open_page_lets_in', async () => {
 });
 
 test('a_token_that_one_tab_gets_heals_the_others', async () => {
-  const first = await open(context, fake.url);
-  const second = await open(context, fake.url);
+  const first = await open(at.context, fake.url);
+  const second = await open(at.context, fake.url);
   for (const tab of [first, second]) await connection(tab, 'Token needed');
   await second.getByLabel('Link or token').fill('good');
   await second.keyboard.press('Enter');
@@ -205,7 +191,7 @@ test('a_hole_is_healed_and_told_to_the_console', async () => {
   fake.change(taskId, {}, 'lose');
   fake.change(taskId, { status: Status.RUNNING, reason: Reason.LAUNCHED });
   await page.getByText('The browser is running.').waitFor();
-  assert.match(heard.errors.splice(0).join('\n'), /^missed a change of \S+: revision 3 came after 1$/);
+  assert.match(at.heard.errors.splice(0).join('\n'), /^missed a change of \S+: revision 3 came after 1$/);
 });
 
 test('hostile_text_stays_text', async () => {
@@ -230,7 +216,7 @@ test('hostile_text_stays_text', async () => {
 
 test('ten_tabs_share_one_stream_and_execute_answers_at_once', async () => {
   await enter();
-  const pages = await Promise.all(Array.from({ length: 9 }, () => open(context, fake.url)));
+  const pages = await Promise.all(Array.from({ length: 9 }, () => open(at.context, fake.url)));
   await Promise.all(pages.map((page) => connection(page, 'Live')));
   assert.equal(fake.watched.length, 1);
   const last = pages[8] as Page;
@@ -241,17 +227,17 @@ test('ten_tabs_share_one_stream_and_execute_answers_at_once', async () => {
   assert.ok(Date.now() - asked < 1000, `${Date.now() - asked} ms`);
   // In any order, the first one and the one that asked included: those that stay are told.
   const stay = [3, 6];
-  await Promise.all(context.pages().filter((_, at) => !stay.includes(at)).map((page) => page.close()));
+  await Promise.all(at.context.pages().filter((_, at) => !stay.includes(at)).map((page) => page.close()));
   fake.change(fake.taskId(), { url: 'http://example.test/later' });
-  for (const page of context.pages()) await page.getByText('/later').waitFor();
+  for (const page of at.context.pages()) await page.getByText('/later').waitFor();
   assert.equal(fake.watched.length, 1);
-  await Promise.all(context.pages().map((page) => page.close()));
+  await Promise.all(at.context.pages().map((page) => page.close()));
   await fake.until('the stream is gone with the last tab', () => fake.openStreams === 0);
 });
 
 test('a_worker_that_dies_is_replaced', async () => {
   const page = await enter();
-  const devtools = await browser.newBrowserCDPSession();
+  const devtools = await at.browser.newBrowserCDPSession();
   const { targetInfos } = await devtools.send('Target.getTargets');
   const worker = targetInfos.find(({ type, url }) => type === 'shared_worker' && url.startsWith(fake.url));
   assert.ok(worker, 'the stream is in a shared worker');
@@ -262,9 +248,9 @@ test('a_worker_that_dies_is_replaced', async () => {
 });
 
 test('without_shared_workers_each_tab_has_a_stream_of_its_own', async () => {
-  await context.addInitScript(() => { delete (globalThis as { SharedWorker?: unknown }).SharedWorker; });
+  await at.context.addInitScript(() => { delete (globalThis as { SharedWorker?: unknown }).SharedWorker; });
   const page = await enter();
-  const other = await open(context, fake.url);
+  const other = await open(at.context, fake.url);
   await connection(other, 'Live');
   assert.equal(fake.openStreams, 2);
   fake.change(fake.taskId(), { url: 'http://example.test/both' });
@@ -286,7 +272,7 @@ test('the_runner_is_asked_once_per_connection', async () => {
   const page = await enter();
   await page.getByText('no browser was found; install one').waitFor();
   await page.getByText('Version 1.2.3').waitFor();
-  await open(context, fake.url);
+  await open(at.context, fake.url);
   assert.deepEqual([fake.runnersMet, fake.refusals], [1, 0]);
   fake.problems = [];
   fake.cut();

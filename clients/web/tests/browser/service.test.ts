@@ -1,15 +1,12 @@
 // The page before the real service and real tasks, through its crashes and restarts.
 
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
-import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 
-import { freePort, Pages, Proxy, Service } from '../service.ts';
-import { type Complaints, connection, launch, listen, open, ROOT, screenshot } from './support.ts';
+import { beforeService, connection, missing, open, screenshot } from './support.ts';
 
-const PROGRAM = process.env.COMET_TASK_RUNNER_BIN ?? `${ROOT}target/debug/comet-task-runner`;
 const HOSTILE = '<img src=x onerror="document.title=1">';
 const SCRIPTS = {
   '/done': 'cometTask.done({ invoices: 12 })',
@@ -19,45 +16,18 @@ const SCRIPTS = {
   '/stays': '',
 };
 
-const missing = existsSync(PROGRAM) ? false : `${PROGRAM} is not built: cargo build`;
-if (missing && process.env.CI) throw new Error(missing);
-
 describe('the page before the service', { skip: missing }, () => {
-  let browser: Browser;
-  let context: BrowserContext;
-  let heard: Complaints;
-  let pages: Pages;
-  let proxy: Proxy;
-  let service: Service;
-
-  before(async () => { browser = await launch(); });
-  after(() => browser.close());
-  beforeEach(async () => {
-    pages = await new Pages(SCRIPTS).start();
-    proxy = await new Proxy().start();
-    service = new Service(PROGRAM, await freePort(), proxy.port);
-    proxy.target = service.port;
-    context = await browser.newContext({ viewport: { width: 900, height: 640 } });
-    heard = listen(context);
-    await service.start();
-  });
-  afterEach(async (test) => {
-    await context.close();
-    pages.stop();
-    proxy.stop();
-    await service.remove();
-    assert.deepEqual(heard.errors, [], `${test.name}\n${service.log}`);
-  });
+  const at = beforeService(SCRIPTS, { viewport: { width: 900, height: 640 } });
 
   async function enter(): Promise<Page> {
-    const page = await open(context, service.link);
+    const page = await open(at.context, at.service.link);
     await connection(page, 'Live');
     await page.evaluate(noteRevisions);
     return page;
   }
 
   async function execute(page: Page, path: string): Promise<Locator> {
-    await page.getByLabel('Address to open').fill(pages.url(path));
+    await page.getByLabel('Address to open').fill(at.pages.url(path));
     await page.keyboard.press('Enter');
     const row = page.locator('.job').filter({ hasText: path });
     await row.waitFor();
@@ -73,17 +43,17 @@ describe('the page before the service', { skip: missing }, () => {
     assert.match(await row.getAttribute('class') ?? '', /live/);
     await page.getByText(/MiB/).waitFor();
     await screenshot(page, 'service-running');
-    pages.release('/done');
+    at.pages.release('/done');
     await becomes(row, 'Done');
     assert.match(await row.getAttribute('class') ?? '', /good/);
     await row.getByText('The page reported that it is done.').waitFor();
     await screenshot(page, 'service-done');
     assert.deepEqual(await gaps(page), []);
-    const asked = proxy.requests.filter((request) => !request.startsWith('GET '));
+    const asked = at.proxy.requests.filter((request) => !request.startsWith('GET '));
     const call = (method: string) => `POST /comet.taskrunner.v1.TaskRunner/${method}`;
     // Of the Executes only one starts something; the other ones look at what is being written.
     assert.deepEqual([...new Set(asked)].sort(), ['POST /session', call('Execute'), call('GetRunner'), call('WatchJobs')].sort());
-    assert.deepEqual([proxy.calls('WatchJobs'), proxy.calls('GetRunner')], [1, 1]);
+    assert.deepEqual([at.proxy.calls('WatchJobs'), at.proxy.calls('GetRunner')], [1, 1]);
   });
 
   test('heals_after_a_crash_without_a_reload_a_login_or_a_missed_change', async () => {
@@ -92,22 +62,22 @@ describe('the page before the service', { skip: missing }, () => {
     const later = await execute(page, '/later');
     await becomes(meanwhile, 'Running');
     await becomes(later, 'Running');
-    await service.stop('SIGKILL');
+    await at.service.stop('SIGKILL');
     await connection(page, 'Not connected');
     // Said to the browser's keeper, which outlives the service.
-    pages.release('/meanwhile');
-    await service.start();
+    at.pages.release('/meanwhile');
+    await at.service.start();
     await connection(page, 'Live');
     await becomes(meanwhile, 'Done');
-    pages.release('/later');
+    at.pages.release('/later');
     await becomes(later, 'Failed');
     await later.getByText('no paper').waitFor();
     assert.deepEqual(await gaps(page), []);
-    assert.equal(proxy.requests.filter((request) => request === 'POST /session').length, 1);
-    assert.ok(proxy.calls('WatchJobs') >= 2, 'the stream was opened again');
-    assert.equal(proxy.requests.filter((request) => request === 'GET /').length, 1, 'the page was not loaded again');
+    assert.equal(at.proxy.requests.filter((request) => request === 'POST /session').length, 1);
+    assert.ok(at.proxy.calls('WatchJobs') >= 2, 'the stream was opened again');
+    assert.equal(at.proxy.requests.filter((request) => request === 'GET /').length, 1, 'the page was not loaded again');
     // A new tab sees the same as the one that lived through it.
-    const fresh = await open(context, `http://127.0.0.1:${proxy.port}/`);
+    const fresh = await open(at.context, `http://127.0.0.1:${at.proxy.port}/`);
     await fresh.locator('.job').nth(1).waitFor();
     // At least as far: a browser's last words may come between one look and the other.
     await fresh.waitForFunction((lived) => {
@@ -123,17 +93,17 @@ describe('the page before the service', { skip: missing }, () => {
     const page = await enter();
     const row = await execute(page, '/done');
     await becomes(row, 'Running');
-    proxy.cut();
+    at.proxy.cut();
     await connection(page, 'Not connected');
-    pages.release('/done');
+    at.pages.release('/done');
     // Somebody whose connection holds sees the end.
-    const nearby = await browser.newContext();
-    await nearby.addInitScript((token) => localStorage.setItem('comet-task-runner.session', token), service.token);
-    const other = await open(nearby, `http://127.0.0.1:${service.port}/`);
+    const nearby = await at.browser.newContext();
+    await nearby.addInitScript((token) => localStorage.setItem('comet-task-runner.session', token), at.service.token);
+    const other = await open(nearby, `http://127.0.0.1:${at.service.port}/`);
     await becomes(other.locator('.job'), 'Done');
     const last = (await shown(other))[0];
     assert.equal(await row.locator('.status').innerText(), 'Running', 'the page cannot know yet');
-    proxy.mend();
+    at.proxy.mend();
     await becomes(row, 'Done');
     await nearby.close();
     assert.deepEqual(await gaps(page), []);
@@ -145,11 +115,11 @@ describe('the page before the service', { skip: missing }, () => {
     const row = await execute(page, '/done');
     await becomes(row, 'Running');
     await page.evaluate(noteStates);
-    await service.stop('SIGTERM');
-    await service.start();
+    await at.service.stop('SIGTERM');
+    await at.service.start();
     const said = await page.evaluate(() => (globalThis as unknown as { said: Promise<string[]> }).said);
     assert.ok(said.includes('The service is restarting'), said.join());
-    pages.release('/done');
+    at.pages.release('/done');
     await becomes(row, 'Done');
     assert.deepEqual(await gaps(page), []);
   });
@@ -168,7 +138,7 @@ describe('the page before the service', { skip: missing }, () => {
   test('shows_hostile_words_of_a_task_as_words', async () => {
     const page = await enter();
     const row = await execute(page, '/hostile');
-    pages.release('/hostile');
+    at.pages.release('/hostile');
     await becomes(row, 'Failed');
     assert.equal(await row.locator('.message').textContent(), `${HOSTILE}\ufffd`);
     assert.equal(await page.locator('main img').count(), 0);
@@ -177,7 +147,7 @@ describe('the page before the service', { skip: missing }, () => {
 
   test('says_what_is_wrong_with_an_address_in_the_tenth_tab_too', async () => {
     await enter();
-    const tabs = await Promise.all(Array.from({ length: 9 }, () => open(context, `http://127.0.0.1:${proxy.port}/`)));
+    const tabs = await Promise.all(Array.from({ length: 9 }, () => open(at.context, `http://127.0.0.1:${at.proxy.port}/`)));
     await Promise.all(tabs.map((tab) => connection(tab, 'Live')));
     const last = tabs[8] as Page;
     const asked = Date.now();
@@ -185,7 +155,7 @@ describe('the page before the service', { skip: missing }, () => {
     await last.keyboard.press('Enter');
     await last.getByRole('alert').filter({ hasText: /http/ }).waitFor();
     assert.ok(Date.now() - asked < 1000, `${Date.now() - asked} ms`);
-    assert.equal(proxy.calls('WatchJobs'), 1);
+    assert.equal(at.proxy.calls('WatchJobs'), 1);
     await screenshot(last, 'service-wrong-address');
   });
 });

@@ -1,37 +1,24 @@
 // What a session may, in a real browser: nothing until it is known, and all of it once it changes.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 
 import { GetRunnerResponse_Scope as Scope, Job_Reason as Reason, Job_Status as Status } from '../../src/gen/comet/taskrunner/v1/task_runner_pb.ts';
-import { Fake } from '../fake.ts';
+import type { Fake } from '../fake.ts';
 import { JobFake, now } from '../job-fake.ts';
-import { type Complaints, connection, DIST, launch, listen, open } from './support.ts';
+import { beforeFake, connection, open } from './support.ts';
 
-let browser: Browser;
 let fake: Fake;
 let jobs: JobFake;
-let context: BrowserContext;
-let heard: Complaints;
 
-before(async () => { browser = await launch(); });
-after(() => browser.close());
-beforeEach(async () => {
-  fake = new Fake(DIST);
+const at = beforeFake((made) => {
+  fake = made;
   jobs = new JobFake(fake);
   fake.tokens.add('watcher');
   fake.scopes.set('watcher', Scope.OBSERVE);
-  await fake.start();
-  context = await browser.newContext({ viewport: { width: 1100, height: 900 } });
-  heard = listen(context);
-});
-afterEach(async () => {
-  await context.close();
-  await fake.kill();
-  assert.deepEqual(heard.errors, []);
-});
+}, () => ({ viewport: { width: 1100, height: 900 } }));
 
 function running(): string {
   const taskId = fake.taskId();
@@ -43,7 +30,7 @@ function running(): string {
 /** A tab that a link leads to, for a session with this token. */
 async function enter(token: string, path = ''): Promise<Page> {
   fake.codes.set(`for-${token}`, token);
-  const page = await open(context, `${fake.url}/#code=for-${token}`);
+  const page = await open(at.context, `${fake.url}/#code=for-${token}`);
   await connection(page, 'Live');
   if (path !== '') await page.goto(`${fake.url}/${path}`);
   return page;
@@ -56,7 +43,7 @@ const looksOn = (page: Page) => page.getByText('This session may look on; it may
 test('a_link_of_another_scope_is_followed_at_once_in_every_tab', async () => {
   const taskId = running();
   const list = await enter('watcher');
-  const task = await open(context, `${fake.url}/#/tasks/${taskId}`);
+  const task = await open(at.context, `${fake.url}/#/tasks/${taskId}`);
   await looksOn(task);
   assert.equal(await field(list).count(), 0);
   await list.getByRole('button', { name: 'Runner' }).click();
