@@ -16,7 +16,7 @@ use comet_task_runner::api::v1::{
 
 use super::{
     display::Display,
-    log::read,
+    log::{Reader, following},
     nothing_left::Tidy,
     pages::{HALF, Pages},
     real::{Real, Seats, assert_ended, headless, load_state, not_run, seconds},
@@ -176,8 +176,8 @@ async fn what_is_too_large_is_not_kept_and_fails_only_the_task_that_asked_for_it
     let begun = home.real.begin(headless(&url)).await;
     let job = home.with_files(&begun.task_id, 1).await;
     assert_eq!((job.status(), job.files[0].name.as_str()), (Status::Running, "small.bin"));
-    let said = read(&mut home.real.client, &begun.task_id).await;
-    let refused = said.iter().find(|entry| entry.text.starts_with("large.bin was not downloaded")).expect("it is told");
+    let mut reader = Reader::open(&mut home.real.client, following(&begun.task_id)).await;
+    let refused = reader.until("large.bin was not downloaded").await.pop().expect("it ends with what is waited for");
     assert_eq!((refused.source(), refused.level()), (Source::Page, Level::Warning));
     home.real.cancel(&begun.task_id).await;
     home.real.finish(&begun.task_id).await;

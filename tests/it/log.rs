@@ -17,7 +17,7 @@ use tonic::{Code, Streaming};
 
 use super::{
     cli,
-    processes::{self, status_line},
+    processes::{self, peak_kib},
     service::{AT_LENGTH, Client, Options, SOON, Service, ended, eventually, execute, stub_url},
     wire::{begin, cancel, kill_at_once, read_log, read_refusal, refused, settled, span},
 };
@@ -292,11 +292,6 @@ async fn a_hundred_readers_of_one_job_hear_everything_and_come_to_its_end() {
         let (entries, dropped) = read.unwrap();
         assert_eq!((numbers(&entries), dropped), ((1..=20).collect(), 0));
     }
-}
-
-/// The most memory that a process ever had, in KiB.
-pub(crate) fn peak_kib(pid: u32) -> u64 {
-    status_line(pid, "VmHWM").unwrap().strip_suffix(" kB").unwrap().trim().parse().unwrap()
 }
 
 #[tokio::test]

@@ -11,7 +11,8 @@ use comet_task_runner::api::v1::{
 use tokio::time::timeout;
 
 use super::{
-    log::{Reader, file_of, following, peak_kib, texts},
+    log::{Reader, file_of, following, texts},
+    processes::peak_kib,
     real::{LONG, Real, headless},
     wire::read_log,
 };

@@ -117,6 +117,11 @@ pub(crate) fn status_line(pid: u32, name: &str) -> Option<String> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(|value| value.trim().to_owned())
 }
 
+/// The most memory that a process ever had, in KiB.
+pub(crate) fn peak_kib(pid: u32) -> u64 {
+    status_line(pid, "VmHWM").unwrap().strip_suffix(" kB").unwrap().trim().parse().unwrap()
+}
+
 /// Whether a path appears in the arguments or the environment of a process.
 pub(crate) fn mentions(pid: u32, path: &Path) -> bool {
     let text = path.to_str().unwrap();
